@@ -1,0 +1,259 @@
+"""TransferMetrics, a frozen snapshot of one operation, and the one recorder that writes it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from async_s3copy.errors import ValidationError
+from async_s3copy.model import Copied, CopyMethod, Failed, OperationState, Outcome, Skipped
+from async_s3copy.observer import Observer
+
+logger = logging.getLogger("async_s3copy")
+
+_COUNTS: Final = (
+    "total_files_found",
+    "files_copied_successfully",
+    "files_failed",
+    "files_skipped",
+    "files_relayed",
+    "total_bytes_transferred",
+    "requests_sent",
+    "requests_retried",
+    "requests_throttled",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferMetrics:
+    """Count what one operation found and did; a snapshot that never changes.
+
+    While the operation runs ``end_time`` is ``None`` and objects may still be under way; once it is
+    set, found = copied + failed + skipped holds exactly.
+
+    Attributes:
+        operation_id: Unique identifier of the operation.
+        start_time: When the operation began, timezone-aware.
+        end_time: When it ended; ``None`` while it runs.
+        total_files_found: Objects discovered for copying.
+        files_copied_successfully: Objects that arrived.
+        files_failed: Objects that did not.
+        total_bytes_transferred: Bytes of the objects that arrived.
+        errors_encountered: The first error messages, at most ``CopyOptions.max_errors_kept``.
+        files_skipped: Objects left alone, such as existing ones with ``overwrite=False``.
+        files_relayed: Objects among the copied ones whose bytes travelled through this process.
+        requests_sent: Requests sent to S3, retries included.
+        requests_retried: Requests among them that repeat an earlier attempt.
+        requests_throttled: Answers that said SlowDown or the like.
+        degradations: What could not be done as asked, by name, with the number of objects it
+            concerns; each kind is also logged once as a warning.
+
+    Raises:
+        ValidationError: Negative counts, an end that is not after the start, or an ended operation
+            whose counts do not add up.
+    """
+
+    operation_id: str
+    start_time: datetime
+    end_time: datetime | None = None
+    total_files_found: int = 0
+    files_copied_successfully: int = 0
+    files_failed: int = 0
+    total_bytes_transferred: int = 0
+    errors_encountered: list[str] = field(default_factory=list)
+    files_skipped: int = 0
+    files_relayed: int = 0
+    requests_sent: int = 0
+    requests_retried: int = 0
+    requests_throttled: int = 0
+    degradations: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.operation_id:
+            raise ValidationError("operation_id", self.operation_id, "not be empty")
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise ValidationError(name, value, "be a non-negative integer")
+        if self.end_time is not None and not self.start_time < self.end_time:
+            raise ValidationError(
+                "end_time", self.end_time, f"be after start_time {self.start_time}"
+            )
+        done = self.files_copied_successfully + self.files_failed + self.files_skipped
+        ended = self.end_time is not None
+        if done > self.total_files_found or (ended and done != self.total_files_found):
+            relation = "equal" if ended else "be at least"
+            raise ValidationError(
+                "total_files_found",
+                self.total_files_found,
+                f"{relation} copied + failed + skipped = {done}",
+            )
+
+    @property
+    def duration_seconds(self) -> float:
+        """Seconds from start to end, or to now while the operation runs."""
+        end = self.end_time or datetime.now(self.start_time.tzinfo)
+        return (end - self.start_time).total_seconds()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the metrics output schema, ready for ``json.dumps``.
+
+        The seven keys of the schema come first; the extra ones bear names of their own.
+        """
+        return {
+            "operation_id": self.operation_id,
+            "duration_seconds": self.duration_seconds,
+            "total_files_found": self.total_files_found,
+            "files_copied_successfully": self.files_copied_successfully,
+            "files_failed": self.files_failed,
+            "total_bytes_transferred": self.total_bytes_transferred,
+            "errors": list(self.errors_encountered),
+            "files_skipped": self.files_skipped,
+            "files_relayed": self.files_relayed,
+            "requests_sent": self.requests_sent,
+            "requests_retried": self.requests_retried,
+            "requests_throttled": self.requests_throttled,
+            "degradations": dict(self.degradations),
+        }
+
+
+class MetricsRecorder:
+    """Write the metrics of one operation and tell its observers; the only writer there is.
+
+    Args:
+        operation_id: Unique identifier of the operation.
+        observers: Who is told; a failing one is logged once and heard no more.
+        max_errors_kept: Failures kept, in order of time.
+        now: The clock; timezone-aware UTC.
+    """
+
+    def __init__(
+        self,
+        operation_id: str,
+        *,
+        observers: tuple[Observer, ...] = (),
+        max_errors_kept: int = 100,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._operation_id = operation_id
+        self._observers = list(observers)
+        self._max_errors_kept = max_errors_kept
+        self._now = now
+        self._start_time = now()
+        self._end_time: datetime | None = None
+        self._counts: Counter[str] = Counter()
+        self._degradations: Counter[str] = Counter()
+        self._notices: set[str] = set()
+        self.failures: list[Failed] = []
+        self._errors: list[str] = []
+
+    def start(self) -> None:
+        """Begin the operation's time."""
+        self._start_time = self._now()
+
+    def snapshot(self) -> TransferMetrics:
+        """Return the counts as they are now."""
+        return TransferMetrics(
+            operation_id=self._operation_id,
+            start_time=self._start_time,
+            end_time=self._end_time,
+            errors_encountered=list(self._errors),
+            degradations=dict(self._degradations),
+            **{name: self._counts[name] for name in _COUNTS},
+        )
+
+    def end(self) -> None:
+        """Fix the end time, once; objects found but not finished no longer count as found.
+
+        After a cancellation, a fatal error or ``fail_fast`` some listed objects were never tried.
+        They are neither copied nor failed nor skipped, so they leave the total and are counted
+        under ``degradations["not_attempted"]``.
+        """
+        if self._end_time is not None:
+            return
+        self._end_time = max(self._now(), self._start_time + timedelta(microseconds=1))
+        done = (
+            self._counts["files_copied_successfully"]
+            + self._counts["files_failed"]
+            + self._counts["files_skipped"]
+        )
+        untried = self._counts["total_files_found"] - done
+        if untried:
+            self._degradations["not_attempted"] = untried
+            self._counts["total_files_found"] = done
+
+    def listed(self, count: int, size_bytes: int) -> None:
+        """Count objects found."""
+        self._counts["total_files_found"] += count
+        self._tell("objects_listed", count, size_bytes)
+
+    def listing_completed(self) -> None:
+        """Tell that the totals are final."""
+        self._tell("listing_completed")
+
+    def bytes_copied(self, size_bytes: int) -> None:
+        """Tell of bytes written, per object or part."""
+        self._tell("bytes_copied", size_bytes)
+
+    def finished(self, outcome: Outcome) -> None:
+        """Count how one object ended."""
+        match outcome:
+            case Copied():
+                self._counts["files_copied_successfully"] += 1
+                self._counts["total_bytes_transferred"] += outcome.source.size
+                self._counts["files_relayed"] += outcome.method is CopyMethod.RELAY
+            case Skipped():
+                self._counts["files_skipped"] += 1
+            case Failed():
+                self._counts["files_failed"] += 1
+                self._keep(outcome)
+        self._tell("object_finished", outcome)
+
+    def failed(self, message: str) -> None:
+        """Keep an error that concerns the whole run, not one object."""
+        if len(self._errors) < self._max_errors_kept:
+            self._errors.append(message)
+
+    def request(self, *, retry: bool) -> None:
+        """Count one request sent."""
+        self._counts["requests_sent"] += 1
+        self._counts["requests_retried"] += retry
+
+    def throttled(self) -> None:
+        """Count one SlowDown."""
+        self._counts["requests_throttled"] += 1
+
+    def degraded(self, kind: str, explanation: str) -> None:
+        """Count something that could not be done as asked; warn at its first time."""
+        self._degradations[kind] += 1
+        if self._degradations[kind] == 1:
+            self.notice(kind, explanation, level=logging.WARNING)
+
+    def notice(self, event: str, text: str, *, level: int = logging.INFO) -> None:
+        """Say something once per operation, to the log and the observers."""
+        if event in self._notices:
+            return
+        self._notices.add(event)
+        logger.log(level, "%s: %s", event, text, extra={"operation_id": self._operation_id})
+        self._tell("notice", text)
+
+    def state_changed(self, state: OperationState) -> None:
+        """Tell of a state transition."""
+        self._tell("state_changed", state)
+
+    def _keep(self, failure: Failed) -> None:
+        if len(self.failures) < self._max_errors_kept:
+            self.failures.append(failure)
+        self.failed(str(failure))
+
+    def _tell(self, hook: str, *args: object) -> None:
+        for observer in tuple(self._observers):
+            try:
+                getattr(observer, hook)(*args)
+            except Exception:
+                logger.exception("observer.failed", extra={"operation_id": self._operation_id})
+                self._observers.remove(observer)
