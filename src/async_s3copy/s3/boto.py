@@ -1,0 +1,411 @@
+"""The reference client: the S3Client Protocol on aioboto3 / aiobotocore.
+
+It takes any configuration botocore understands. Content headers and user metadata are read from and
+written to the wire as raw header values, so that what botocore would refuse or rewrite (an Expires
+that is no date, metadata beyond ASCII) arrives unchanged.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+import anyio
+
+from async_s3copy.errors import S3ConnectionError, Side
+from async_s3copy.options import CopyOptions
+from async_s3copy.s3 import boto_answers as answers
+from async_s3copy.s3.account import Account
+from async_s3copy.s3.boto_errors import translated
+from async_s3copy.s3.client import (
+    ByteRange,
+    CompletedPart,
+    CopySource,
+    ListPage,
+    ObjectBody,
+    ObjectHead,
+    ObjectProperties,
+)
+from async_s3copy.s3.endpoint import Endpoint
+from async_s3copy.s3.session import s3_client_context
+
+_CHUNK_BYTES: Final = 256 * 1024
+_RAW_HEADERS: Final = "AsyncS3CopyRawHeaders"
+
+
+@asynccontextmanager
+async def open_client(
+    account: Account, side: Side, options: CopyOptions
+) -> AsyncIterator[BotoClient]:
+    """Open one side's client; every connection is closed on the way out.
+
+    Args:
+        account: Whose credentials, which endpoint.
+        side: Which side the client speaks for.
+        options: Timeouts and the number of connections.
+
+    Raises:
+        CredentialsError: No usable credentials, or the role cannot be assumed.
+        S3Error: The configuration does not make a client.
+    """
+    async with translated("CreateClient", side, ""):
+        context = await s3_client_context(account, options, side)
+        client = await context.__aenter__()
+    try:
+        yield BotoClient(client, side)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await context.__aexit__(None, None, None)
+
+
+class BotoClient:
+    """Speak to S3 through an entered aiobotocore client.
+
+    Args:
+        client: The client; whoever opened it closes it.
+        side: Whose credentials it signs with.
+    """
+
+    def __init__(self, client: Any, side: Side) -> None:
+        self._client = client
+        self._side: Side = side
+        self._server = ""
+        self._saw_tag_count = False
+        self._endpoint = _endpoint(client.meta)
+        _send_raw_headers(client.meta.events)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where requests go, as botocore resolved it."""
+        return self._endpoint
+
+    @property
+    def reports_tag_count(self) -> bool:
+        """Whether the server is known to count tags: by its name, or by having done so."""
+        return self._saw_tag_count or self._server.startswith(answers.SERVERS_WITH_TAG_COUNT)
+
+    async def list_page(
+        self,
+        bucket: str,
+        prefix: str,
+        *,
+        token: str | None = None,
+        start_after: str | None = None,
+        max_keys: int = 1_000,
+    ) -> ListPage:
+        """ListObjectsV2, one page."""
+        page = await self._call(
+            "ListObjectsV2",
+            self._client.list_objects_v2,
+            bucket,
+            Prefix=prefix,
+            MaxKeys=max_keys,
+            **_given(ContinuationToken=token, StartAfter=start_after),
+        )
+        return answers.list_page(bucket, page)
+
+    async def head_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        part_number: int | None = None,
+        checksums: bool = False,
+    ) -> ObjectHead:
+        """HeadObject."""
+        answer = await self._call(
+            "HeadObject",
+            self._client.head_object,
+            bucket,
+            key,
+            **_given(
+                VersionId=version_id,
+                PartNumber=part_number,
+                ChecksumMode="ENABLED" if checksums else None,
+            ),
+        )
+        return self._head(bucket, key, answer)
+
+    async def get_object_tagging(
+        self, bucket: str, key: str, *, version_id: str | None = None
+    ) -> dict[str, str]:
+        """GetObjectTagging."""
+        answer = await self._call(
+            "GetObjectTagging",
+            self._client.get_object_tagging,
+            bucket,
+            key,
+            **_given(VersionId=version_id),
+        )
+        return {tag["Key"]: tag.get("Value", "") for tag in answer.get("TagSet", ())}
+
+    async def put_object_tagging(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        """PutObjectTagging."""
+        tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
+        await self._call(
+            "PutObjectTagging",
+            self._client.put_object_tagging,
+            bucket,
+            key,
+            Tagging={"TagSet": tag_set},
+        )
+
+    async def copy_object(
+        self,
+        bucket: str,
+        key: str,
+        source: CopySource,
+        *,
+        storage_class: str = "",
+        if_none_match: bool = False,
+    ) -> str:
+        """CopyObject."""
+        answer = await self._call(
+            "CopyObject",
+            self._client.copy_object,
+            bucket,
+            key,
+            headers=_if_none_match(if_none_match),
+            **_copy_source(source),
+            **_given(StorageClass=storage_class or None),
+        )
+        return answers.etag(answer.get("CopyObjectResult"), "CopyObject", self._side, bucket, key)
+
+    async def create_multipart_upload(
+        self, bucket: str, key: str, properties: ObjectProperties
+    ) -> str:
+        """CreateMultipartUpload."""
+        answer = await self._call(
+            "CreateMultipartUpload",
+            self._client.create_multipart_upload,
+            bucket,
+            key,
+            headers=_property_headers(properties),
+            **_given(StorageClass=properties.storage_class or None),
+        )
+        return answers.upload_id(answer, self._side, bucket, key)
+
+    async def copy_part(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        part_number: int,
+        *,
+        source: CopySource,
+        byte_range: ByteRange,
+    ) -> CompletedPart:
+        """UploadPartCopy."""
+        answer = await self._call(
+            "UploadPartCopy",
+            self._client.upload_part_copy,
+            bucket,
+            key,
+            UploadId=upload_id,
+            PartNumber=part_number,
+            CopySourceRange=str(byte_range),
+            **_copy_source(source),
+        )
+        etag = answers.etag(answer.get("CopyPartResult"), "UploadPartCopy", self._side, bucket, key)
+        return CompletedPart(part_number, etag)
+
+    async def upload_part(
+        self, bucket: str, key: str, upload_id: str, part_number: int, body: bytes, *, md5: bytes
+    ) -> CompletedPart:
+        """UploadPart."""
+        answer = await self._call(
+            "UploadPart",
+            self._client.upload_part,
+            bucket,
+            key,
+            UploadId=upload_id,
+            PartNumber=part_number,
+            **_body(body, md5),
+        )
+        return CompletedPart(
+            part_number, answers.etag(answer, "UploadPart", self._side, bucket, key)
+        )
+
+    async def complete_multipart_upload(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CompletedPart],
+        *,
+        if_none_match: bool = False,
+    ) -> str:
+        """CompleteMultipartUpload."""
+        completed = [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in parts]
+        answer = await self._call(
+            "CompleteMultipartUpload",
+            self._client.complete_multipart_upload,
+            bucket,
+            key,
+            headers=_if_none_match(if_none_match),
+            UploadId=upload_id,
+            MultipartUpload={"Parts": completed},
+        )
+        return answers.etag(answer, "CompleteMultipartUpload", self._side, bucket, key)
+
+    async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        """AbortMultipartUpload."""
+        await self._call(
+            "AbortMultipartUpload",
+            self._client.abort_multipart_upload,
+            bucket,
+            key,
+            UploadId=upload_id,
+        )
+
+    async def count_parts(self, bucket: str, key: str, upload_id: str) -> int:
+        """ListParts, first page."""
+        answer = await self._call(
+            "ListParts", self._client.list_parts, bucket, key, UploadId=upload_id
+        )
+        return len(answer.get("Parts", ()))
+
+    async def put_object(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        properties: ObjectProperties,
+        *,
+        md5: bytes,
+        if_none_match: bool = False,
+    ) -> str:
+        """PutObject."""
+        answer = await self._call(
+            "PutObject",
+            self._client.put_object,
+            bucket,
+            key,
+            headers=_property_headers(properties) | _if_none_match(if_none_match),
+            **_body(body, md5),
+            **_given(StorageClass=properties.storage_class or None),
+        )
+        return answers.etag(answer, "PutObject", self._side, bucket, key)
+
+    @asynccontextmanager
+    async def get_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str = "",
+        byte_range: ByteRange | None = None,
+    ) -> AsyncIterator[ObjectBody]:
+        """GetObject."""
+        answer = await self._call(
+            "GetObject",
+            self._client.get_object,
+            bucket,
+            key,
+            **_given(
+                VersionId=version_id,
+                IfMatch=if_match or None,
+                Range=None if byte_range is None else str(byte_range),
+            ),
+        )
+        stream = answer["Body"]
+        try:
+            size = answer.get("ContentLength", 0)
+            chunks = self._chunks(stream, size, bucket, key)
+            yield ObjectBody(self._head(bucket, key, answer), size, chunks)
+        finally:
+            stream.close()
+
+    async def _chunks(self, stream: Any, size: int, bucket: str, key: str) -> AsyncIterator[bytes]:
+        arrived = 0
+        while True:
+            async with translated("GetObject", self._side, bucket, key):
+                chunk = await stream.read(_CHUNK_BYTES)
+            if not chunk:
+                break
+            arrived += len(chunk)
+            yield chunk
+        if arrived != size:
+            raise S3ConnectionError(
+                f"the body ended after {arrived:,} of {size:,} bytes",
+                code="IncompleteBody",
+                operation="GetObject",
+                side=self._side,
+                bucket=bucket,
+                key=key,
+            )
+
+    async def _call(
+        self,
+        operation: str,
+        method: Any,
+        bucket: str,
+        key: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **parameters: Any,
+    ) -> dict[str, Any]:
+        if key is not None:
+            parameters["Key"] = key
+        if headers:
+            parameters[_RAW_HEADERS] = headers
+        async with translated(operation, self._side, bucket, key):
+            answer: dict[str, Any] = await method(Bucket=bucket, **parameters)
+        if not self._server:
+            self._server = answers.headers(answer).get("server", "")
+        return answer
+
+    def _head(self, bucket: str, key: str, answer: Mapping[str, Any]) -> ObjectHead:
+        head = answers.object_head(bucket, key, answer)
+        self._saw_tag_count = self._saw_tag_count or head.tag_count is not None
+        return head
+
+
+def _endpoint(meta: Any) -> Endpoint:
+    parts = urlsplit(meta.endpoint_url)
+    url = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    return Endpoint(url=url, region=meta.region_name or "", partition=meta.partition or "")
+
+
+def _given(**parameters: Any) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _if_none_match(wanted: bool) -> dict[str, str]:
+    return {"If-None-Match": "*"} if wanted else {}
+
+
+def _copy_source(source: CopySource) -> dict[str, Any]:
+    where = _given(Bucket=source.bucket, Key=source.key, VersionId=source.version_id)
+    return _given(CopySource=where, CopySourceIfMatch=source.if_match or None)
+
+
+def _body(body: bytes, md5: bytes) -> dict[str, Any]:
+    return {"Body": io.BytesIO(body), "ContentMD5": base64.b64encode(md5).decode()}
+
+
+def _property_headers(properties: ObjectProperties) -> dict[str, str]:
+    headers = dict(properties.headers)
+    headers.update({f"x-amz-meta-{name}": value for name, value in properties.metadata.items()})
+    if properties.tags:
+        headers["x-amz-tagging"] = urlencode(properties.tags)
+    return headers
+
+
+def _send_raw_headers(events: Any) -> None:
+    """Let a call carry headers as they are, past botocore's typed parameters."""
+
+    def take(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context[_RAW_HEADERS] = params.pop(_RAW_HEADERS, {})
+
+    def add(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        params["headers"].update(context.get(_RAW_HEADERS, {}))
+
+    events.register_first("before-parameter-build.s3", take, unique_id="async-s3copy-take-headers")
+    events.register("before-call.s3", add, unique_id="async-s3copy-add-headers")

@@ -1,0 +1,50 @@
+"""Endpoints as values: which server a client talks to, and whether two are the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+# The DNS suffixes of AWS's partitions (botocore's partitions.json).
+_AWS_SUFFIXES: Final = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a client's requests go.
+
+    Attributes:
+        url: Scheme, host and port, without user info, path or query.
+        region: The client's Region; empty when it has none.
+        partition: AWS partition (``"aws"``, ``"aws-cn"``, ...), as botocore resolves it.
+    """
+
+    url: str
+    region: str = ""
+    partition: str = "aws"
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether this is S3 itself, the reference, rather than a compatible server."""
+        host = urlsplit(self.url).hostname or ""
+        return host.endswith(_AWS_SUFFIXES)
+
+    def same_service(self, other: Endpoint) -> bool:
+        """Tell whether a server-side copy between the two is possible at all.
+
+        All of one AWS partition is one S3, whatever the Regions; other servers are the same when
+        host and port are.
+        """
+        if self.is_aws and other.is_aws:
+            return self.partition == other.partition
+        return self._address == other._address
+
+    @property
+    def _address(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        host = (parts.hostname or "").rstrip(".")
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+        return ("loopback" if host in _LOOPBACK else host, port)

@@ -1,0 +1,37 @@
+"""Keep credentials out of botocore's debug log.
+
+At DEBUG, botocore logs every request it signs: the access key id in the Authorization header and,
+for temporary credentials, the whole session token. Nothing this library does may put a credential
+into a log, whoever writes the record.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Final
+
+_LOGGERS: Final = ("botocore.auth", "botocore.endpoint", "aiobotocore.endpoint")
+_CREDENTIALS: Final = re.compile(
+    r"(x-amz-security-token['\"]?\s*[:=]\s*(?:b?['\"])?|Credential=)[^'\",\s&]+",
+    re.IGNORECASE,
+)
+
+
+class _Redact(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        redacted = _CREDENTIALS.sub(r"\1<redacted>", message)
+        if redacted != message:
+            record.msg, record.args = redacted, ()
+        return True
+
+
+_FILTER: Final = _Redact()
+
+
+def redact_debug_logs() -> None:
+    """Install the filter on botocore's loggers; again, it does nothing."""
+    for name in _LOGGERS:
+        # A logger keeps a filter once, however often it is added.
+        logging.getLogger(name).addFilter(_FILTER)

@@ -1,0 +1,121 @@
+"""Sessions: from an Account to a botocore client that has not been entered yet."""
+
+from __future__ import annotations
+
+import importlib.util
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import (
+    AioAssumeRoleCredentialFetcher,
+    AioDeferredRefreshableCredentials,
+)
+from aiobotocore.session import AioSession, get_session
+
+from async_s3copy.errors import CredentialsError, Side
+from async_s3copy.options import CopyOptions
+from async_s3copy.s3.account import Account, Secret
+from async_s3copy.s3.redact import redact_debug_logs
+
+_ROLE_SESSION_NAME = "async-s3copy"
+
+
+async def s3_client_context(
+    account: Account, options: CopyOptions, side: Side
+) -> AbstractAsyncContextManager[Any]:
+    """Return the context manager of an S3 client for one account.
+
+    Raises:
+        CredentialsError: The role's own credentials cannot be found.
+    """
+    redact_debug_logs()
+    session = account.session if account.session is not None else _session(account)
+    if account.role_arn is not None:
+        session = await _assuming_session(account, session, side)
+    settings = {
+        "region_name": account.region,
+        "endpoint_url": account.endpoint_url,
+        "verify": account.verify,
+        "config": _config(account, options),
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    if isinstance(session, AioSession):
+        context: AbstractAsyncContextManager[Any] = session.create_client("s3", **given)
+    else:
+        context = session.client("s3", **given)
+    return context
+
+
+def _session(account: Account) -> Any:
+    """Make the default session: aioboto3's where it is installed, aiobotocore's otherwise."""
+    session = get_session()
+    if account.profile is not None:
+        session.set_config_variable("profile", account.profile)
+    if account.access_key_id is not None:
+        session.set_credentials(
+            _reveal(account.access_key_id),
+            _reveal(account.secret_access_key),
+            _reveal(account.session_token),
+        )
+    return _with_aioboto3(session)
+
+
+def _with_aioboto3(session: AioSession) -> Any:
+    if importlib.util.find_spec("aioboto3") is None:
+        return session
+    import aioboto3  # noqa: PLC0415 - optional: the extra `aioboto3`
+
+    return aioboto3.Session(botocore_session=session)
+
+
+async def _assuming_session(account: Account, session: Any, side: Side) -> Any:
+    """Return a session with the role's credentials, which botocore refreshes in time."""
+    base: AioSession = session if isinstance(session, AioSession) else session._session
+    credentials = await base.get_credentials()
+    if credentials is None:
+        raise CredentialsError(side, f"none found to assume {account.role_arn} with")
+    extra = {"RoleSessionName": _ROLE_SESSION_NAME}
+    if account.external_id is not None:
+        extra["ExternalId"] = account.external_id
+
+    def create_client(service: str, **keys: Any) -> Any:
+        return base.create_client(
+            service, region_name=account.region, endpoint_url=account.sts_endpoint_url, **keys
+        )
+
+    fetcher = AioAssumeRoleCredentialFetcher(
+        create_client, credentials, account.role_arn, extra_args=extra
+    )
+    assuming = get_session()
+    if account.profile is not None:
+        assuming.set_config_variable("profile", account.profile)
+    # botocore has no public way to hand a session refreshing credentials.
+    assuming._credentials = AioDeferredRefreshableCredentials(
+        refresh_using=fetcher.fetch_credentials, method="assume-role"
+    )
+    return _with_aioboto3(assuming)
+
+
+def _config(account: Account, options: CopyOptions) -> AioConfig:
+    defaults = AioConfig(
+        connect_timeout=options.connect_timeout_s,
+        read_timeout=options.read_timeout_s,
+        user_agent_extra="async-s3copy",
+        # Content-MD5 and our own hashes prove the bytes; S3-compatible servers often reject the
+        # SDK's default trailing checksums.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    owned = AioConfig(
+        # One owner of retries: the governor.
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        # The governor bounds requests in flight; a smaller pool would be a hidden second bound.
+        max_pool_connections=options.max_concurrent_requests + 1,
+    )
+    config = defaults if account.config is None else defaults.merge(account.config)
+    return config.merge(owned)
+
+
+def _reveal(secret: str | Secret | None) -> str | None:
+    return secret.reveal() if isinstance(secret, Secret) else secret
