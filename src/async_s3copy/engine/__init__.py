@@ -1,0 +1,1 @@
+"""Decide and move: knows nothing of HTTP, botocore or any door."""

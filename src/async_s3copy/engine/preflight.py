@@ -1,0 +1,106 @@
+"""VALIDATING: what can be known before the first write. Nothing here writes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from async_s3copy.engine.access import choose_method
+from async_s3copy.engine.listing import first_page
+from async_s3copy.engine.plan import check_overlap
+from async_s3copy.engine.transfer import Transfer
+from async_s3copy.errors import (
+    AccessDeniedError,
+    NoSuchBucketError,
+    NoSuchKeyError,
+    S3ConnectionError,
+    S3Error,
+)
+from async_s3copy.model import S3Location, S3Object
+from async_s3copy.s3.client import ListPage, S3Client
+
+# A mistyped endpoint should be an error within seconds, not after a minute of retries.
+_MAX_ATTEMPTS: Final = 3
+
+
+async def validate(transfer: Transfer) -> ListPage | S3Object:
+    """Check both sides, choose the method, and return what the copy starts from.
+
+    Costs one small listing of the destination, the source's first page (kept, not read twice) or
+    one HEAD, and with ``method="auto"`` one HEAD of a source object as the destination.
+
+    Returns:
+        The listing's first page, or the single object of a copy that is not recursive.
+
+    Raises:
+        ValidationError: Source and destination overlap, or the method is impossible.
+        S3Error: A bucket or key is missing, or may not be read.
+        CredentialsError: One side has no usable credentials.
+    """
+    if transfer.source.endpoint.same_service(transfer.destination.endpoint):
+        check_overlap(transfer.mapping)
+    await _check_destination(transfer)
+    if transfer.mapping.recursive:
+        page = await first_page(transfer, max_attempts=_MAX_ATTEMPTS)
+        await choose_method(transfer, next(iter(page.objects), None), _MAX_ATTEMPTS)
+        return page
+    item = await _single_object(transfer)
+    await choose_method(transfer, item, _MAX_ATTEMPTS)
+    return item
+
+
+async def _check_destination(transfer: Transfer) -> None:
+    """Find a missing bucket or unusable credentials, before any object meets them.
+
+    Being allowed to write does not include being allowed to list, and not every server can do
+    both: any other refusal says nothing, and the first write will tell.
+    """
+    target = transfer.mapping.destination
+    try:
+        await _list_one(transfer, transfer.destination, target)
+    except S3Error as error:
+        if _is_fatal(error):
+            raise
+
+
+async def _list_one(transfer: Transfer, client: S3Client, where: S3Location) -> ListPage:
+    return await transfer.governor.call(
+        lambda: client.list_page(where.bucket, where.key or "", max_keys=1),
+        max_attempts=_MAX_ATTEMPTS,
+    )
+
+
+def _is_fatal(error: S3Error) -> bool:
+    """Tell whether no other request of this side can succeed either."""
+    if isinstance(error, AccessDeniedError):
+        return not error.permission  # the credentials themselves were refused
+    return isinstance(error, NoSuchBucketError | S3ConnectionError)
+
+
+async def _single_object(transfer: Transfer) -> S3Object:
+    source = transfer.mapping.source
+    key = source.key or ""
+    try:
+        head = await transfer.governor.call(
+            lambda: transfer.source.head_object(source.bucket, key), max_attempts=_MAX_ATTEMPTS
+        )
+    except (NoSuchKeyError, AccessDeniedError) as error:
+        await _explain_missing(transfer, error)
+        raise
+    return head.object
+
+
+async def _explain_missing(transfer: Transfer, error: NoSuchKeyError | AccessDeniedError) -> None:
+    """A HEAD answer has no body: let a listing tell a missing bucket or refused credentials.
+
+    Raises:
+        S3Error: What the listing found wrong.
+    """
+    source = transfer.mapping.source
+    try:
+        page = await _list_one(transfer, transfer.source, source)
+    except S3Error as found:
+        if _is_fatal(found):
+            raise found from error
+        return
+    if isinstance(error, NoSuchKeyError) and page.objects:
+        error.message = f"no such key, but others start with it: recursive=True copies {source}*"

@@ -1,0 +1,73 @@
+"""The report: how every single object ended, as JSON Lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TextIO
+
+from async_s3copy.errors import ValidationError
+from async_s3copy.model import Copied, Failed, Outcome, Skipped
+from async_s3copy.observer import Observer
+
+_BUFFER_BYTES: Final = 1024 * 1024
+
+
+class Report(Observer):
+    """Write one JSON object per line for every object of an operation.
+
+    Each line has ``outcome`` (``copied``, ``skipped``, ``failed``), ``source``, ``destination`` and
+    ``size``; copied ones add ``etag``, ``method`` and ``parts``, skipped ones ``reason``, failed
+    ones ``code`` and ``error``. The file is replaced when the operation starts.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValidationError: The file cannot be written (on entering).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Report:
+        try:
+            self._file = self._path.open("w", encoding="utf-8", buffering=_BUFFER_BYTES)
+        except OSError as error:
+            rule = f"be a file that can be written ({error.strerror})"
+            raise ValidationError("report", str(self._path), rule) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def object_finished(self, outcome: Outcome) -> None:
+        """Write one line."""
+        if self._file is not None:
+            self._file.write(json.dumps(as_dict(outcome)) + "\n")
+
+
+def as_dict(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as plain data."""
+    line: dict[str, Any] = {
+        "outcome": type(outcome).__name__.lower(),
+        "source": str(outcome.source),
+        "destination": str(outcome.destination),
+        "size": outcome.source.size,
+    }
+    match outcome:
+        case Copied():
+            line |= {"etag": outcome.etag, "method": outcome.method.value, "parts": outcome.parts}
+        case Skipped():
+            line["reason"] = outcome.reason.value
+        case Failed():
+            line |= {"code": outcome.code, "error": str(outcome.error)}
+    return line

@@ -1,0 +1,67 @@
+"""Transfer: what every worker of one operation shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import anyio
+
+from async_s3copy.engine.budget import ByteBudget
+from async_s3copy.engine.conditions import OverwriteGuard
+from async_s3copy.engine.governor import Governor
+from async_s3copy.engine.plan import KeyMapping
+from async_s3copy.metrics import MetricsRecorder
+from async_s3copy.model import CopyMethod, S3Object, quoted
+from async_s3copy.options import CopyOptions
+from async_s3copy.s3.client import CopySource, S3Client
+
+
+@dataclass(slots=True)
+class Transfer:
+    """Hold the two clients, the limits and the findings of one operation.
+
+    Attributes:
+        source: Client that lists and reads.
+        destination: Client that copies and writes.
+        mapping: Where each key goes.
+        overwrite: Whether existing destination objects are replaced.
+        options: The engine's knobs.
+        governor: Passes every request.
+        recorder: Counts everything.
+        method: How objects travel; ``"auto"`` may turn it from server-side to relay.
+        may_relay: Whether an object the destination's credentials cannot read may be relayed.
+        server_side_proven: Whether one server-side copy has succeeded.
+        source_has_tags: Whether the source's server answers GetObjectTagging; ``None`` until asked.
+        part_slots: Bounds the part tasks of all objects together.
+        memory: Bounds the bytes of all relayed objects together.
+        guard: Passes every write, so that ``overwrite=False`` holds.
+    """
+
+    source: S3Client
+    destination: S3Client
+    mapping: KeyMapping
+    overwrite: bool
+    options: CopyOptions
+    governor: Governor
+    recorder: MetricsRecorder
+    method: CopyMethod = CopyMethod.SERVER_SIDE
+    may_relay: bool = False
+    server_side_proven: bool = False
+    source_has_tags: bool | None = None
+    part_slots: anyio.CapacityLimiter = field(init=False)
+    memory: ByteBudget = field(init=False)
+    guard: OverwriteGuard = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.part_slots = anyio.CapacityLimiter(self.options.max_concurrent_requests)
+        self.memory = ByteBudget(self.options.relay_memory_bytes)
+        self.guard = OverwriteGuard(
+            self.destination, self.governor, self.recorder, overwrite=self.overwrite
+        )
+
+
+def pinned(item: S3Object) -> CopySource:
+    """Return the copy source that pins an object to what was listed."""
+    return CopySource(
+        bucket=item.bucket, key=item.key, version_id=item.version_id, if_match=quoted(item.etag)
+    )

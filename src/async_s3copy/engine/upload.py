@@ -1,0 +1,187 @@
+"""One multipart upload: opened, completed or aborted, never left behind."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+import anyio
+
+from async_s3copy.engine.governor import outcome_unknown
+from async_s3copy.engine.plan import PartPlan
+from async_s3copy.engine.properties import header_sized, put_long_tags, with_storage_class
+from async_s3copy.engine.tasks import task_group
+from async_s3copy.engine.transfer import Transfer
+from async_s3copy.engine.verify import multipart_etag, same_etag
+from async_s3copy.errors import NoSuchUploadError, S3Error
+from async_s3copy.model import S3Location
+from async_s3copy.s3.client import ByteRange, CompletedPart, ObjectProperties
+
+# AWS: "it might be necessary to abort a given multipart upload multiple times in order to
+# completely free all storage consumed by all parts" (API_AbortMultipartUpload.html).
+_ABORT_ROUNDS: Final = 5
+_ABORT_PAUSE_S: Final = 0.5
+
+SendPart = Callable[[int, ByteRange], Awaitable[CompletedPart]]
+
+
+@asynccontextmanager
+async def open_upload(
+    transfer: Transfer, target: S3Location, properties: ObjectProperties
+) -> AsyncIterator[Upload]:
+    """Open a multipart upload for a block; leaving the block without completing it aborts it.
+
+    The abort is registered before the upload exists: a cancellation while CreateMultipartUpload is
+    in flight waits for its answer. The abort itself is shielded, takes ``cleanup_timeout_s`` at
+    most, and is repeated until S3 says that the upload is gone.
+    """
+    upload = Upload(transfer, target, properties)
+    try:
+        await upload.create()
+        yield upload
+    finally:
+        if upload.is_open:
+            with anyio.move_on_after(transfer.options.cleanup_timeout_s, shield=True):
+                await upload.abort()
+            if upload.is_open:
+                upload.left_behind()
+
+
+class Upload:
+    """A multipart upload of one destination object; made by ``open_upload``."""
+
+    def __init__(
+        self,
+        transfer: Transfer,
+        target: S3Location,
+        properties: ObjectProperties,
+    ) -> None:
+        self._transfer = transfer
+        self._client = transfer.destination
+        self._target = target
+        self._bucket = target.bucket
+        self._key = target.key or ""
+        self._properties = properties
+        self.upload_id = ""
+        self.is_open = False
+
+    async def create(self) -> None:
+        """CreateMultipartUpload."""
+        properties = header_sized(self._properties)
+
+        async def send(storage_class: str) -> str:
+            async def create() -> str:
+                self.upload_id = await self._client.create_multipart_upload(
+                    self._bucket, self._key, replace(properties, storage_class=storage_class)
+                )
+                self.is_open = True
+                return self.upload_id
+
+            return await self._transfer.governor.call(create, uninterrupted=True)
+
+        await with_storage_class(self._transfer, properties.storage_class, send)
+
+    async def transfer_parts(self, plan: PartPlan, send_part: SendPart) -> list[CompletedPart]:
+        """Send all parts concurrently; the first failure cancels the others.
+
+        The tasks of all objects together are bounded by the transfer's part slots; requests in
+        flight by the governor.
+
+        Returns:
+            The parts, by number.
+        """
+        parts: list[CompletedPart] = []
+        slots = self._transfer.part_slots
+
+        async def run(number: int, byte_range: ByteRange, slot: object) -> None:
+            try:
+                parts.append(await send_part(number, byte_range))
+                self._transfer.recorder.bytes_copied(byte_range.size)
+            finally:
+                slots.release_on_behalf_of(slot)
+
+        async with task_group() as group:
+            for number, byte_range in enumerate(plan.ranges(), start=1):
+                slot = object()
+                await slots.acquire_on_behalf_of(slot)
+                group.start_soon(run, number, byte_range, slot)
+        return sorted(parts, key=lambda part: part.number)
+
+    async def complete(self, parts: Sequence[CompletedPart]) -> str:
+        """CompleteMultipartUpload, and the tags that were too long for a header; returns the ETag.
+
+        A completion whose answer was lost is recognised by the object it made.
+
+        Raises:
+            DestinationExists: The key is taken, and ``overwrite=False``.
+        """
+
+        async def send(if_none_match: bool) -> str:
+            try:
+                return await self._send_complete(parts, if_none_match)
+            except S3Error as error:
+                return await self._completed_anyway(parts, error)
+
+        etag = await self._transfer.guard.write("complete", self._target, send)
+        await put_long_tags(self._transfer, self._target, self._properties)
+        return etag
+
+    async def abort(self) -> None:
+        """AbortMultipartUpload, again and again until the upload is gone."""
+        for round_ in range(_ABORT_ROUNDS):
+            if round_:
+                await anyio.sleep(_ABORT_PAUSE_S)
+            try:
+                await self._transfer.governor.call(self._abort_once)
+                gone = await self._is_gone()
+            except NoSuchUploadError:
+                gone = True
+            except S3Error as error:
+                self.left_behind(str(error))
+                return
+            if gone:
+                self.is_open = False
+                return
+
+    def left_behind(self, reason: str = "it did not end in time") -> None:
+        """Count an upload that could not be aborted, and say where it is."""
+        self.is_open = False
+        self._transfer.recorder.degraded(
+            "uploads_left_open",
+            f"multipart upload {self.upload_id} of {self._target} could not be aborted: {reason}",
+        )
+
+    async def _send_complete(self, parts: Sequence[CompletedPart], if_none_match: bool) -> str:
+        async def complete() -> str:
+            etag = await self._client.complete_multipart_upload(
+                self._bucket, self._key, self.upload_id, parts, if_none_match=if_none_match
+            )
+            self.is_open = False
+            return etag
+
+        return await self._transfer.governor.call(complete, uninterrupted=True)
+
+    async def _completed_anyway(self, parts: Sequence[CompletedPart], error: S3Error) -> str:
+        if not error.after_unknown and not outcome_unknown(error):
+            raise error
+        expected = multipart_etag(parts)
+        found = await self._transfer.guard.existing(self._target)
+        if found is None or expected is None or not same_etag(found.object.etag, expected):
+            raise error
+        self.is_open = False
+        return expected
+
+    async def _abort_once(self) -> None:
+        await self._client.abort_multipart_upload(self._bucket, self._key, self.upload_id)
+
+    async def _is_gone(self) -> bool:
+        try:
+            await self._transfer.governor.call(
+                lambda: self._client.count_parts(self._bucket, self._key, self.upload_id)
+            )
+        except S3Error:
+            # NoSuchUpload; or we may not look (s3:ListMultipartUploadParts) and trust the abort.
+            return True
+        return False
