@@ -1,0 +1,89 @@
+"""``await copy(...)``: the door for Python programs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from async_s3copy.metrics import TransferMetrics
+from async_s3copy.model import S3Location
+from async_s3copy.observer import Observer
+from async_s3copy.operation import AccountLike, S3CopyOperation
+from async_s3copy.options import CopyOptions, Method
+
+
+async def copy(
+    source_url: str,
+    destination_url: str,
+    *,
+    source: AccountLike = None,
+    destination: AccountLike = None,
+    recursive: bool = False,
+    overwrite: bool = True,
+    batch_size: int = 100,
+    method: Method | None = None,
+    max_concurrent_requests: int | None = None,
+    fail_fast: bool | None = None,
+    options: CopyOptions | None = None,
+    observer: Observer | None = None,
+    report: str | Path | None = None,
+) -> TransferMetrics:
+    """Copy an object, a prefix or a whole bucket, inside S3 or across accounts.
+
+    Args:
+        source_url: ``s3://bucket/key``, or ``s3://bucket/prefix`` where ``recursive``.
+        destination_url: ``s3://bucket/key-or-prefix``. Not recursive, one that ends in ``/``
+            receives the last part of the source's name.
+        source: Whose credentials list and read: an ``Account``, an ``aioboto3.Session``, an
+            aiobotocore ``AioSession``, or ``None`` for the default chain.
+        destination: Whose credentials copy and write; likewise.
+        recursive: Copy every key that starts with the source key, replacing that prefix. Default
+            ``False``: exactly one object.
+        overwrite: ``True`` (default) replaces existing objects, ``False`` skips them.
+        batch_size: Objects handed to the workers together, 1 to 1,000. Default 100.
+        method: ``"auto"``, ``"server_side"`` or ``"relay"``; ``None`` takes the options'.
+        max_concurrent_requests: Requests in flight at most; ``None`` takes the options'.
+        fail_fast: Stop at the first failed object; ``None`` takes the options'.
+        options: Every other knob; ``None`` for the defaults.
+        observer: Is told of progress.
+        report: File that receives one JSON line per object; ``None`` writes none.
+
+    Returns:
+        The final metrics; every object found was copied or skipped.
+
+    Raises:
+        ValidationError: A parameter breaks its rule; nothing was written.
+        S3Error: A bucket, key or permission is missing; nothing was written.
+        CredentialsError: One side has no usable credentials; nothing was written.
+        CopyFailedError: Objects failed or the listing broke off; has the metrics.
+
+    Costs one request per small object and one per 1,000 listed keys, and a few to validate.
+    Cancelled, it aborts every open multipart upload and lets ``CancelledError`` pass.
+    """
+    read = S3Location.parse(source_url, name="source_url")
+    write = S3Location.parse(destination_url, name="destination_url")
+    given: dict[str, Any] = {
+        name: value
+        for name, value in (
+            ("method", method),
+            ("max_concurrent_requests", max_concurrent_requests),
+            ("fail_fast", fail_fast),
+        )
+        if value is not None
+    }
+    operation = S3CopyOperation(
+        read.bucket,
+        read.key,
+        write.bucket,
+        write.key,
+        recursive=recursive,
+        batch_size=batch_size,
+        overwrite=overwrite,
+        source=source,
+        destination=destination,
+        options=replace(options or CopyOptions(), **given),
+        observer=observer,
+        report=report,
+    )
+    return await operation.run()
