@@ -14,11 +14,13 @@ Foreign exceptions (botocore, aiohttp) stop at ``async_s3copy.s3`` and become on
     │   ├── NoSuchKeyError          404: the object does not exist
     │   ├── NoSuchUploadError       404: the multipart upload was completed or aborted
     │   ├── PreconditionFailedError 412: If-Match / If-None-Match did not hold
-    │   ├── ThrottledError          503 SlowDown and its relatives
-    │   ├── S3ConnectionError       no complete response arrived
-    │   └── InvalidResponseError    a response arrived that S3 does not send
+    │   └── RetryableS3Error        500, 502, 504, 408: a later attempt may succeed
+    │       ├── ThrottledError      503 SlowDown and its relatives
+    │       ├── S3ConnectionError   no complete response arrived
+    │       └── InvalidResponseError  a response arrived that S3 does not send
     ├── CredentialsError            one side has no usable credentials
     ├── SourceChangedError          the object was overwritten after it was listed
+    ├── ObjectRejectedError         no request can copy it: a key too long, an object too large
     ├── IntegrityError              what arrived is not what was there
     └── CopyFailedError             the run ended with failures; has the metrics
         └── CopyCancelledError      the run was stopped by ``S3CopyOperation.cancel()``
@@ -116,7 +118,7 @@ class S3Error(S3CopyError):
 class AccessDeniedError(S3Error):
     """Report a 403: which side's credentials lack which permission.
 
-    Args:
+    Attributes:
         permission: The missing IAM permission(s), such as ``"s3:ListBucket"``; empty when S3's
             answer does not allow to tell.
     """

@@ -214,9 +214,8 @@ class MetricsRecorder:
         self._tell("object_finished", outcome)
 
     def failed(self, message: str) -> None:
-        """Keep an error that concerns the whole run, not one object."""
-        if len(self._errors) < self._max_errors_kept:
-            self._errors.append(message)
+        """Keep an error that concerns the whole run, however many objects failed before."""
+        self._errors.append(message)
 
     def request(self, *, retry: bool) -> None:
         """Count one request sent."""
@@ -248,7 +247,7 @@ class MetricsRecorder:
     def _keep(self, failure: Failed) -> None:
         if len(self.failures) < self._max_errors_kept:
             self.failures.append(failure)
-        self.failed(str(failure))
+            self._errors.append(str(failure))
 
     def _tell(self, hook: str, *args: object) -> None:
         for observer in tuple(self._observers):
@@ -257,3 +256,4 @@ class MetricsRecorder:
             except Exception:
                 logger.exception("observer.failed", extra={"operation_id": self._operation_id})
                 self._observers.remove(observer)
+                self._degradations["observers_failed"] += 1

@@ -15,6 +15,7 @@ from async_s3copy.engine.pipeline import copy_listed, copy_one
 from async_s3copy.engine.plan import KeyMapping
 from async_s3copy.engine.preflight import validate
 from async_s3copy.engine.report import Report
+from async_s3copy.engine.tasks import task_group
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.errors import (
     CopyCancelledError,
@@ -116,7 +117,8 @@ class S3CopyOperation:
             self.operation_id, observers=observers, max_errors_kept=self.options.max_errors_kept
         )
         self._state = OperationState.INITIALIZED
-        self._scope = anyio.CancelScope()
+        self._cancel_requested = False
+        self._scope: anyio.CancelScope | None = None
 
     def __repr__(self) -> str:
         return f"<S3CopyOperation {self.operation_id} {self._mapping_text()} {self._state}>"
@@ -137,7 +139,9 @@ class S3CopyOperation:
         Call it from the event loop's thread; at once, before or while it runs. Later, it does
         nothing.
         """
-        self._scope.cancel()
+        self._cancel_requested = True
+        if self._scope is not None:
+            self._scope.cancel()
 
     def check_parameters(self) -> None:
         """Check every parameter against its rule; no I/O.
@@ -185,9 +189,15 @@ class S3CopyOperation:
             )
         self._recorder.start()
         self._enter(OperationState.VALIDATING)
+        self._scope = anyio.CancelScope()
+        if self._cancel_requested:
+            self._scope.cancel()
         try:
             with self._scope:
-                await self._validate_and_copy()
+                # In a task of its own: a second task.cancel() reaches this task, which only waits,
+                # and not the cleanup that the first one has set going.
+                async with task_group() as group:
+                    group.start_soon(self._validate_and_copy)
             self._raise_unless_complete()
         except BaseException as error:
             self._fail(error)
@@ -242,7 +252,7 @@ class S3CopyOperation:
     def _raise_unless_complete(self) -> None:
         self._recorder.end()
         metrics, failures = self.metrics, self._recorder.failures
-        if self._scope.cancelled_caught:
+        if self._scope is not None and self._scope.cancelled_caught:
             raise CopyCancelledError("cancelled", metrics=metrics, failures=failures)
         if metrics.files_failed:
             reason = (

@@ -60,8 +60,8 @@ class CopyOptions:
         relay_memory_bytes: Bytes of object data held in memory at most, over all relayed objects
             and parts. Default 192 MiB. An object whose single part is larger (beyond about 1.8 TiB
             with the default) fails with a message that names this option.
-        max_attempts: Attempts per request, the first included. Default 8: with the waits below a
-            request survives about a minute of errors.
+        max_attempts: Attempts per request, the first included. Default 10: with the waits below a
+            request survives half a minute of errors on average, and a minute at most.
         retry_base_s: Upper bound of the first wait before a retry, in seconds; it doubles each time
             and the wait is drawn evenly from zero to the bound (full jitter). Default 0.2.
         retry_max_s: Largest bound of a wait, in seconds. Default 20, as the AWS SDKs do.
@@ -86,7 +86,7 @@ class CopyOptions:
     relay_multipart_threshold_bytes: int = 32 * MIB
     relay_part_size_bytes: int = 16 * MIB
     relay_memory_bytes: int = 192 * MIB
-    max_attempts: int = 8
+    max_attempts: int = 10
     retry_base_s: float = 0.2
     retry_max_s: float = 20.0
     connect_timeout_s: float = 10.0

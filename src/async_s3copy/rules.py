@@ -25,7 +25,9 @@ _RESERVED_SUFFIXES: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-
 # access point aliases, and directory buckets (https://docs.aws.amazon.com/AmazonS3/latest/
 # userguide/access-points-naming.html, .../directory-bucket-naming-rules.html).
 _ACCESS_POINT_ALIAS = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,25})-[a-z0-9]{30,36}-s3alias")
-_DIRECTORY_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?--[a-z0-9]+-az\d+--x-s3")
+_DIRECTORY_BUCKET = re.compile(
+    r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?--[a-z0-9]+(?:-[a-z0-9]+)?-az\d+--x-s3"
+)
 
 # arn:aws:s3:eu-west-1:123456789012:accesspoint/name, a multi-Region one (no Region), or on Outposts
 _ACCESS_POINT_ARN = re.compile(
@@ -67,8 +69,6 @@ def check_bucket(name: str, bucket: object) -> str:
 
 
 def _broken_bucket_rule(bucket: str) -> str:
-    if _ACCESS_POINT_ALIAS.fullmatch(bucket) or _DIRECTORY_BUCKET.fullmatch(bucket):
-        return ""
     if not 3 <= len(bucket) <= 63:
         return "be 3 to 63 characters long (S3's bucket naming rules)"
     if not _BUCKET.fullmatch(bucket):
@@ -83,6 +83,8 @@ def _broken_bucket_rule(bucket: str) -> str:
     for prefix in _RESERVED_PREFIXES:
         if bucket.startswith(prefix):
             return f"not start with the reserved prefix {prefix!r} (S3's bucket naming rules)"
+    if _ACCESS_POINT_ALIAS.fullmatch(bucket) or _DIRECTORY_BUCKET.fullmatch(bucket):
+        return ""
     for suffix in _RESERVED_SUFFIXES:
         if bucket.endswith(suffix):
             return f"not end with the reserved suffix {suffix!r} (S3's bucket naming rules)"

@@ -13,7 +13,7 @@ from async_s3copy.errors import (
     ValidationError,
 )
 from async_s3copy.model import CopyMethod, S3Location, S3Object
-from async_s3copy.s3.client import ObjectHead
+from async_s3copy.s3.client import ByteRange
 
 _NOT_IMPLEMENTED: Final = ("NotImplemented", "MethodNotAllowed", "UnsupportedOperation")
 # What servers other than AWS answer for ever to a call they do not know.
@@ -23,13 +23,13 @@ _BROKEN: Final = ("InternalError", "InvalidResponse")
 async def choose_method(transfer: Transfer, sample: S3Object | None, max_attempts: int) -> None:
     """Set the transfer's method, before the first write.
 
-    Different services always relay. ``"auto"`` finds out by one HEAD of a listed object, signed
-    with the destination's credentials, whether they may read the source.
+    Different services always relay. ``"auto"`` finds out by reading one byte of a listed object,
+    signed with the destination's credentials, whether they may read the source.
 
     Args:
         transfer: The operation's shared state; its ``method`` is set.
         sample: An object of the source; ``None`` when there is none, and nothing to find out.
-        max_attempts: Attempts for the HEAD.
+        max_attempts: Attempts for that request.
 
     Raises:
         ValidationError: ``"server_side"`` between different services.
@@ -51,19 +51,21 @@ async def choose_method(transfer: Transfer, sample: S3Object | None, max_attempt
 
 async def _probe(transfer: Transfer, sample: S3Object, max_attempts: int) -> None:
     try:
-        await _head_as_destination(transfer, sample, max_attempts)
+        await _read_as_destination(transfer, sample, max_attempts)
     except AccessDeniedError:
         _relay(transfer, f"the destination credentials may not read s3://{sample.bucket}")
+    except (NoSuchKeyError, NoSuchBucketError):
+        _relay(transfer, f"the destination credentials do not see {sample}")
     except S3Error as error:
+        # Anything else, such as an archived object, says nothing about who may read.
         if error.retryable:
             raise
-        _relay(transfer, f"the destination credentials do not see {sample} ({error.code})")
 
 
 async def explain_refusal(
     transfer: Transfer, item: S3Object, target: S3Location, error: S3Error
 ) -> tuple[bool, S3Error]:
-    """Find out why a server-side copy was refused, for two more requests at most.
+    """Find out why a server-side copy was refused, for three more requests at most.
 
     S3's bare AccessDenied does not tell whether the destination's principal lacks a permission on
     the source or on the destination. Other servers do not implement UploadPartCopy, or do not find
@@ -113,8 +115,12 @@ async def _explain_denial(
 
 
 async def _missing_on_source(transfer: Transfer, item: S3Object) -> str:
+    """Name what the destination's credentials lack for reading an object; empty for nothing."""
     try:
-        head = await _head_as_destination(transfer, item)
+        await _read_as_destination(transfer, item)
+        head = await transfer.governor.call(
+            lambda: transfer.source.head_object(item.bucket, item.key, version_id=item.version_id)
+        )
         if head.tag_count:
             await transfer.governor.call(
                 lambda: transfer.destination.get_object_tagging(
@@ -122,7 +128,9 @@ async def _missing_on_source(transfer: Transfer, item: S3Object) -> str:
                 )
             )
     except AccessDeniedError as error:
-        return error.permission or "s3:GetObject"
+        if error.operation == "GetObject":
+            return "s3:GetObject (and kms:Decrypt, if it is encrypted with a KMS key)"
+        return error.permission if error.side == "destination" else ""
     except S3Error:
         return ""
     return ""
@@ -138,13 +146,23 @@ async def _is_there(transfer: Transfer, item: S3Object) -> bool:
     return True
 
 
-async def _head_as_destination(
+async def _read_as_destination(
     transfer: Transfer, item: S3Object, max_attempts: int | None = None
-) -> ObjectHead:
-    return await transfer.governor.call(
-        lambda: transfer.destination.head_object(item.bucket, item.key, version_id=item.version_id),
-        max_attempts=max_attempts,
-    )
+) -> None:
+    """Read one byte with the destination's credentials: unlike a HEAD, it needs kms:Decrypt."""
+
+    async def read() -> None:
+        if not item.size:
+            await transfer.destination.head_object(
+                item.bucket, item.key, version_id=item.version_id
+            )
+            return
+        async with transfer.destination.get_object(
+            item.bucket, item.key, version_id=item.version_id, byte_range=ByteRange(0, 0)
+        ):
+            pass
+
+    await transfer.governor.call(read, max_attempts=max_attempts)
 
 
 def _relay(transfer: Transfer, reason: str) -> None:

@@ -106,8 +106,18 @@ class OverwriteGuard:
 
         Raises:
             DestinationExists: The key is taken, and ``overwrite=False``.
+            AccessDeniedError: The credentials may not look, and the server is not AWS, whose
+                condition holds without looking.
         """
-        if not self._overwrite and await self.existing(target) is not None:
+        if self._overwrite:
+            return
+        try:
+            found = await self.existing(target)
+        except AccessDeniedError:
+            if not self._destination.endpoint.is_aws:
+                raise
+            return
+        if found is not None:
             raise DestinationExists
 
     async def existing(self, target: S3Location) -> ObjectHead | None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
-from async_s3copy.engine.transfer import Transfer
+from async_s3copy.engine.transfer import Tagging, Transfer
 from async_s3copy.errors import NoSuchKeyError, S3ConnectionError, S3Error, ThrottledError
-from async_s3copy.model import S3Location
+from async_s3copy.model import S3Location, S3Object
 from async_s3copy.s3.client import ObjectHead, ObjectProperties
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html (x-amz-tagging), as the AWS CLI
@@ -32,41 +32,52 @@ def carried_storage_class(storage_class: str) -> str:
 async def read_properties(transfer: Transfer, head: ObjectHead) -> ObjectProperties:
     """Complete what a HEAD or GET told with the object's tags.
 
-    Costs one GetObjectTagging where the object has tags, or where the server is not known to say
-    so; none otherwise. A server that knows no tags is asked until its first refusal.
+    Costs one GetObjectTagging where the object has tags. Where no number of tags is told, that may
+    mean that there are none, that they may not be read, or that the server never tells: asking
+    once finds out whether they may be read, and servers that are not known to tell are asked each
+    time. One that refuses is not asked again; each such object counts as a degradation.
 
     Raises:
         AccessDeniedError: The object has tags that the source's credentials may not read.
     """
-    tags: dict[str, str] = {}
-    if head.tag_count or (head.tag_count is None and _may_have_tags(transfer)):
-        tags = await _read_tags(transfer, head)
     storage_class = carried_storage_class(head.properties.storage_class)
-    return replace(head.properties, tags=tags, storage_class=storage_class)
-
-
-def _may_have_tags(transfer: Transfer) -> bool:
-    return not transfer.source.reports_tag_count and transfer.source_has_tags is not False
+    return replace(
+        head.properties, tags=await _read_tags(transfer, head), storage_class=storage_class
+    )
 
 
 async def _read_tags(transfer: Transfer, head: ObjectHead) -> dict[str, str]:
-    item = head.object
-    try:
-        tags = await transfer.governor.call(
-            lambda: transfer.source.get_object_tagging(
-                item.bucket, item.key, version_id=item.version_id
-            ),
-            max_attempts=None if head.tag_count else _SPECULATIVE_ATTEMPTS,
-        )
-    except S3Error as error:
-        if head.tag_count or isinstance(error, S3ConnectionError | ThrottledError | NoSuchKeyError):
-            raise
-        # As with CopyObject, an object without tags needs no permission to read them, and no
-        # server that knows them; whether it has any cannot be known.
-        transfer.source_has_tags = bool(transfer.source_has_tags)
-        transfer.recorder.degraded("tags_unknown", f"whether {item} has tags: {error}")
+    if head.tag_count:
+        return await _get_tags(transfer, head.object)
+    counted = transfer.source.reports_tag_count and transfer.source_tagging is Tagging.ANSWERS
+    if head.tag_count == 0 or counted:
         return {}
-    transfer.source_has_tags = True
+    if transfer.source_tagging is not Tagging.REFUSES:
+        try:
+            return await _get_tags(transfer, head.object, _SPECULATIVE_ATTEMPTS)
+        except S3Error as error:
+            if isinstance(error, S3ConnectionError | ThrottledError | NoSuchKeyError):
+                raise
+            if transfer.source_tagging is Tagging.UNKNOWN:
+                transfer.source_tagging = Tagging.REFUSES
+    # As with CopyObject, an object without tags needs no permission to read them.
+    transfer.recorder.degraded(
+        "tags_unknown",
+        f"whether {head.object} has tags cannot be read: if it has, they are not copied",
+    )
+    return {}
+
+
+async def _get_tags(
+    transfer: Transfer, item: S3Object, max_attempts: int | None = None
+) -> dict[str, str]:
+    tags = await transfer.governor.call(
+        lambda: transfer.source.get_object_tagging(
+            item.bucket, item.key, version_id=item.version_id
+        ),
+        max_attempts=max_attempts,
+    )
+    transfer.source_tagging = Tagging.ANSWERS
     return tags
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from async_s3copy.engine.properties import carried_storage_class, with_storage_class
 from async_s3copy.engine.transfer import Transfer, pinned
 from async_s3copy.engine.verify import md5_etag
-from async_s3copy.errors import NoSuchKeyError
+from async_s3copy.errors import S3Error
 from async_s3copy.model import Copied, CopyMethod, S3Location, S3Object
 
 
@@ -54,6 +54,6 @@ async def _as_copied(transfer: Transfer, item: S3Object, etag: str) -> S3Object:
         head = await transfer.governor.call(
             lambda: transfer.source.head_object(item.bucket, item.key, version_id=item.version_id)
         )
-    except NoSuchKeyError:
-        return item
+    except S3Error:
+        return item  # it has arrived, whatever it was
     return head.object if md5_etag(head.object.etag) == copied else item

@@ -32,11 +32,15 @@ async def uninterrupted(call: Callable[[], Awaitable[Any]], grace_s: float) -> A
     finished = anyio.Event()
     shield = anyio.CancelScope(shield=True)
     results: list[Any] = []
+    failures: list[Exception] = []
 
     async def run() -> None:
         try:
             with shield:
                 results.append(await call())
+        except Exception as error:
+            # Raised below: a cancellation that waited for this failure must win over it.
+            failures.append(error)
         finally:
             finished.set()
 
@@ -47,6 +51,8 @@ async def uninterrupted(call: Callable[[], Awaitable[Any]], grace_s: float) -> A
         except BaseException:
             shield.deadline = anyio.current_time() + grace_s
             raise
+    if failures:
+        raise failures[0]
     return results[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 import anyio
 
@@ -14,6 +15,14 @@ from async_s3copy.metrics import MetricsRecorder
 from async_s3copy.model import CopyMethod, S3Object, quoted
 from async_s3copy.options import CopyOptions
 from async_s3copy.s3.client import CopySource, S3Client
+
+
+class Tagging(Enum):
+    """Whether a side answers GetObjectTagging."""
+
+    UNKNOWN = auto()
+    ANSWERS = auto()
+    REFUSES = auto()
 
 
 @dataclass(slots=True)
@@ -31,7 +40,7 @@ class Transfer:
         method: How objects travel; ``"auto"`` may turn it from server-side to relay.
         may_relay: Whether an object the destination's credentials cannot read may be relayed.
         server_side_proven: Whether one server-side copy has succeeded.
-        source_has_tags: Whether the source's server answers GetObjectTagging; ``None`` until asked.
+        source_tagging: Whether the source answers GetObjectTagging.
         part_slots: Bounds the part tasks of all objects together.
         memory: Bounds the bytes of all relayed objects together.
         guard: Passes every write, so that ``overwrite=False`` holds.
@@ -47,7 +56,7 @@ class Transfer:
     method: CopyMethod = CopyMethod.SERVER_SIDE
     may_relay: bool = False
     server_side_proven: bool = False
-    source_has_tags: bool | None = None
+    source_tagging: Tagging = Tagging.UNKNOWN
     part_slots: anyio.CapacityLimiter = field(init=False)
     memory: ByteBudget = field(init=False)
     guard: OverwriteGuard = field(init=False)

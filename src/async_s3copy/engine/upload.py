@@ -170,7 +170,9 @@ class Upload:
         found = await self._transfer.guard.existing(self._target)
         if found is None or expected is None or not same_etag(found.object.etag, expected):
             raise error
-        self.is_open = False
+        # An equal object may have been there before: only S3 says that the upload is gone. If it
+        # is not, leaving the block aborts it, which harms no completed one.
+        self.is_open = not isinstance(error, NoSuchUploadError)
         return expected
 
     async def _abort_once(self) -> None:

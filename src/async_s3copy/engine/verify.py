@@ -47,14 +47,20 @@ def same_etag(one: str, other: str) -> bool:
 
 
 class Digest(Protocol):
-    """A running digest of one object's bytes, fed in order."""
+    """A running digest of one object's bytes, fed in order.
+
+    Attributes:
+        expected: The value that the source gives.
+    """
+
+    expected: str
 
     def update(self, data: bytes) -> None:
         """Take the next bytes."""
         ...
 
-    def matches(self) -> bool:
-        """Tell, after the last byte, whether they are the source's."""
+    def value(self) -> str:
+        """Return the digest of all bytes, in the form of ``expected``; call it once, at the end."""
         ...
 
 
@@ -62,23 +68,23 @@ class Md5Digest:
     """Prove bytes by an ETag that is their MD5."""
 
     def __init__(self, etag: str) -> None:
-        self._expected = etag
+        self.expected = unquoted(etag).lower()
         self._md5 = hashlib.md5(usedforsecurity=False)
 
     def update(self, data: bytes) -> None:
         """Take the next bytes."""
         self._md5.update(data)
 
-    def matches(self) -> bool:
-        """Compare with the ETag."""
-        return same_etag(self._md5.hexdigest(), self._expected.lower())
+    def value(self) -> str:
+        """Return the MD5, as an ETag."""
+        return self._md5.hexdigest()
 
 
 class MultipartDigest:
     """Prove bytes by the ETag of a multipart object whose part size is known."""
 
     def __init__(self, etag: str, part_bytes: int) -> None:
-        self._expected = etag
+        self.expected = unquoted(etag).lower()
         self._part_bytes = part_bytes
         self._room = part_bytes
         self._part = hashlib.md5(usedforsecurity=False)
@@ -94,11 +100,11 @@ class MultipartDigest:
             if not self._room:
                 self._end_part()
 
-    def matches(self) -> bool:
-        """Compare with the ETag."""
+    def value(self) -> str:
+        """Return the ETag of the bytes in the source's parts."""
         if self._room < self._part_bytes:
             self._end_part()
-        return same_etag(multipart_etag(self._parts) or "", self._expected.lower())
+        return multipart_etag(self._parts) or ""
 
     def _end_part(self) -> None:
         self._parts.append(CompletedPart(len(self._parts) + 1, self._part.hexdigest()))
@@ -110,32 +116,32 @@ class ChecksumDigest:
     """Prove bytes by a full-object SHA-256 or SHA-1 that S3 keeps with the object."""
 
     def __init__(self, algorithm: str, expected: str) -> None:
-        self._expected = expected
+        self.expected = expected
         self._hash = hashlib.new(algorithm, usedforsecurity=False)
 
     def update(self, data: bytes) -> None:
         """Take the next bytes."""
         self._hash.update(data)
 
-    def matches(self) -> bool:
-        """Compare with the checksum."""
-        return base64.b64encode(self._hash.digest()).decode() == self._expected
+    def value(self) -> str:
+        """Return the checksum in base64, as S3 writes it."""
+        return base64.b64encode(self._hash.digest()).decode()
 
 
 class Crc32Digest:
     """Prove bytes by a full-object CRC-32 that S3 keeps with the object."""
 
     def __init__(self, expected: str) -> None:
-        self._expected = expected
-        self._value = 0
+        self.expected = expected
+        self._crc = 0
 
     def update(self, data: bytes) -> None:
         """Take the next bytes."""
-        self._value = zlib.crc32(data, self._value)
+        self._crc = zlib.crc32(data, self._crc)
 
-    def matches(self) -> bool:
-        """Compare with the checksum."""
-        return base64.b64encode(self._value.to_bytes(4, "big")).decode() == self._expected
+    def value(self) -> str:
+        """Return the checksum in base64, as S3 writes it."""
+        return base64.b64encode(self._crc.to_bytes(4, "big")).decode()
 
 
 def digest_for(head: ObjectHead, part_bytes: int | None) -> Digest | None:
