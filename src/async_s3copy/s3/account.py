@@ -147,8 +147,8 @@ def check_session(name: str, session: object) -> None:
     Raises:
         ValidationError: It is not; a blocking boto3 session would stop the event loop.
     """
-    modules = [base.__module__.partition(".")[0] for base in type(session).__mro__]
-    if "aioboto3" in modules or "aiobotocore" in modules:
+    kinds = {(base.__module__.partition(".")[0], base.__name__) for base in type(session).__mro__}
+    if kinds & {("aioboto3", "Session"), ("aiobotocore", "AioSession")}:
         return
     kind = f"{type(session).__module__}.{type(session).__qualname__}"
     raise ValidationError(
@@ -164,13 +164,13 @@ def check_endpoint_url(name: str, url: str | None) -> None:
     """
     if url is None:
         return
+    if "@" in url:
+        raise ValidationError(name, "...", "not hold user name or password")
     try:
         parts = urlsplit(url)
         port_is_valid = parts.port is None or parts.port > 0
     except ValueError:
         raise ValidationError(name, url, "be a valid http:// or https:// URL") from None
-    if parts.username is not None or parts.password is not None:
-        raise ValidationError(name, "...", "not hold user name or password")
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
         raise ValidationError(name, url, "be an http:// or https:// URL with a host")
     if parts.query or parts.fragment:

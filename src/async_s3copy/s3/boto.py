@@ -106,7 +106,7 @@ class BotoClient:
             MaxKeys=max_keys,
             **_given(ContinuationToken=token, StartAfter=start_after),
         )
-        return answers.list_page(bucket, page)
+        return answers.list_page(bucket, self._side, page)
 
     async def head_object(
         self,
@@ -367,6 +367,20 @@ class BotoClient:
         return head
 
 
+class _Body(io.BytesIO):
+    """Bytes as a file, shared with their owner.
+
+    aiohttp asks a ``BytesIO`` for its buffer to learn its size, which would make a copy of it.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._data = data
+
+    def getbuffer(self) -> memoryview:
+        return memoryview(self._data)
+
+
 def _endpoint(meta: Any) -> Endpoint:
     parts = urlsplit(meta.endpoint_url)
     url = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
@@ -387,7 +401,7 @@ def _copy_source(source: CopySource) -> dict[str, Any]:
 
 
 def _body(body: bytes, md5: bytes) -> dict[str, Any]:
-    return {"Body": io.BytesIO(body), "ContentMD5": base64.b64encode(md5).decode()}
+    return {"Body": _Body(body), "ContentMD5": base64.b64encode(md5).decode()}
 
 
 def _property_headers(properties: ObjectProperties) -> dict[str, str]:

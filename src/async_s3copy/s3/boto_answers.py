@@ -22,6 +22,8 @@ CONTENT_HEADERS: Final = (
     "cache-control",
     "expires",
 )
+# A listing without keys still has some of these.
+_LISTING_MEMBERS: Final = frozenset(("Contents", "IsTruncated", "KeyCount", "Name", "MaxKeys"))
 _METADATA_PREFIX: Final = "x-amz-meta-"
 # The ETag is an MD5 digest only without these (API_Object.html).
 _OPAQUE_ENCRYPTION: Final = ("aws:kms", "aws:kms:dsse")
@@ -34,8 +36,14 @@ def headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
     return cast("Mapping[str, str]", answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
 
 
-def list_page(bucket: str, answer: Mapping[str, Any]) -> ListPage:
-    """Read one page; what a server leaves out gets a harmless value."""
+def list_page(bucket: str, side: Side, answer: Mapping[str, Any]) -> ListPage:
+    """Read one page; what a server leaves out gets a harmless value.
+
+    Raises:
+        InvalidResponseError: The answer is no listing; taken for one, a bucket would seem empty.
+    """
+    if not _LISTING_MEMBERS.intersection(answer):
+        raise _missing("listing", "ListObjectsV2", side, bucket, None)
     objects = [
         S3Object.reported(
             bucket,
@@ -116,7 +124,9 @@ def upload_id(answer: Mapping[str, Any], side: Side, bucket: str, key: str) -> s
     return str(found)
 
 
-def _missing(what: str, operation: str, side: Side, bucket: str, key: str) -> InvalidResponseError:
+def _missing(
+    what: str, operation: str, side: Side, bucket: str, key: str | None
+) -> InvalidResponseError:
     return InvalidResponseError(
         f"the answer holds no {what}",
         code="InvalidResponse",

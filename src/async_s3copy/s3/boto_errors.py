@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import aiohttp
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from async_s3copy.errors import CredentialsError, S3CopyError, S3Error, Side
 from async_s3copy.s3.codes import s3_error
@@ -28,6 +29,7 @@ _CREDENTIALS: Final = (
 _STS_OPERATIONS: Final = ("AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials")
 _TIMEOUTS: Final = (boto.ReadTimeoutError, TimeoutError)
 _CONNECTION: Final = (
+    boto.ConnectionError,
     boto.HTTPClientError,
     boto.ResponseStreamingError,
     boto.IncompleteReadError,
@@ -63,7 +65,7 @@ def _translate(exception: Exception, *, side: Side, **where: Any) -> S3CopyError
         return _from_client_error(exception, side=side, **where)
     if isinstance(exception, boto.SSLError):
         return _no_response("SSLError", str(exception), side=side, **where)
-    if isinstance(exception, boto.ResponseParserError):
+    if isinstance(exception, ResponseParserError):
         return _no_response("InvalidResponse", str(exception), side=side, **where)
     if isinstance(exception, _TIMEOUTS):
         return _no_response("ReadTimeout", str(exception), side=side, **where)

@@ -29,7 +29,7 @@ class Endpoint:
     @property
     def is_aws(self) -> bool:
         """Whether this is S3 itself, the reference, rather than a compatible server."""
-        host = urlsplit(self.url).hostname or ""
+        host = (urlsplit(self.url).hostname or "").rstrip(".")
         return host.endswith(_AWS_SUFFIXES)
 
     def same_service(self, other: Endpoint) -> bool:

@@ -1,8 +1,8 @@
 """Keep credentials out of botocore's debug log.
 
-At DEBUG, botocore logs every request it signs: the access key id in the Authorization header and,
-for temporary credentials, the whole session token. Nothing this library does may put a credential
-into a log, whoever writes the record.
+At DEBUG, botocore logs every request it signs (the access key id in the Authorization header, and
+the whole session token of temporary credentials) and every answer, those of AWS STS included.
+Nothing this library does may put a credential into a log, whoever writes the record.
 """
 
 from __future__ import annotations
@@ -11,9 +11,22 @@ import logging
 import re
 from typing import Final
 
-_LOGGERS: Final = ("botocore.auth", "botocore.endpoint", "aiobotocore.endpoint")
+_LOGGERS: Final = (
+    "aiobotocore.endpoint",
+    "botocore.auth",
+    "botocore.endpoint",
+    "botocore.parsers",
+)
+_NAMES: Final = (
+    "AccessKeyId|SecretAccessKey|SessionToken|ExternalId|WebIdentityToken|"
+    "accessToken|refreshToken|clientSecret"
+)
 _CREDENTIALS: Final = re.compile(
-    r"(x-amz-security-token['\"]?\s*[:=]\s*(?:b?['\"])?|Credential=)[^'\",\s&]+",
+    # In headers, canonical requests and the Authorization header ...
+    r"((?:x-amz-security-token['\"]?\s*[:=]\s*(?:b?['\"])?|Credential=)"
+    # ... in the XML of STS, and in JSON, parameters and form bodies.
+    rf"|<(?:{_NAMES})>|\b(?:{_NAMES})['\"]?\s*[:=]\s*(?:b?['\"])?)"
+    r"[^<'\",\s&]+",
     re.IGNORECASE,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -11,7 +12,9 @@ from aiobotocore.credentials import (
     AioAssumeRoleCredentialFetcher,
     AioDeferredRefreshableCredentials,
 )
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession, get_session
+from botocore.loaders import create_loader
 
 from async_s3copy.errors import CredentialsError, Side
 from async_s3copy.options import CopyOptions
@@ -32,7 +35,7 @@ async def s3_client_context(
     redact_debug_logs()
     session = account.session if account.session is not None else _session(account)
     if account.role_arn is not None:
-        session = await _assuming_session(account, session, side)
+        session = await _assuming_session(account, options, session, side)
     settings = {
         "region_name": account.region,
         "endpoint_url": account.endpoint_url,
@@ -49,9 +52,7 @@ async def s3_client_context(
 
 def _session(account: Account) -> Any:
     """Make the default session: aioboto3's where it is installed, aiobotocore's otherwise."""
-    session = get_session()
-    if account.profile is not None:
-        session.set_config_variable("profile", account.profile)
+    session = _bare_session(account)
     if account.access_key_id is not None:
         session.set_credentials(
             _reveal(account.access_key_id),
@@ -59,6 +60,22 @@ def _session(account: Account) -> Any:
             _reveal(account.session_token),
         )
     return _with_aioboto3(session)
+
+
+def _bare_session(account: Account) -> AioSession:
+    session = get_session()
+    if account.profile is not None:
+        session.set_config_variable("profile", account.profile)
+    session.register_component(
+        "data_loader", _shared_loader(session.get_config_variable("data_path"))
+    )
+    return session
+
+
+@functools.cache
+def _shared_loader(data_path: str | None) -> Any:
+    """Return the loader of botocore's service models; parsing S3's takes a tenth of a second."""
+    return create_loader(data_path)
 
 
 def _with_aioboto3(session: AioSession) -> Any:
@@ -69,7 +86,9 @@ def _with_aioboto3(session: AioSession) -> Any:
     return aioboto3.Session(botocore_session=session)
 
 
-async def _assuming_session(account: Account, session: Any, side: Side) -> Any:
+async def _assuming_session(
+    account: Account, options: CopyOptions, session: Any, side: Side
+) -> Any:
     """Return a session with the role's credentials, which botocore refreshes in time."""
     base: AioSession = session if isinstance(session, AioSession) else session._session
     credentials = await base.get_credentials()
@@ -81,15 +100,19 @@ async def _assuming_session(account: Account, session: Any, side: Side) -> Any:
 
     def create_client(service: str, **keys: Any) -> Any:
         return base.create_client(
-            service, region_name=account.region, endpoint_url=account.sts_endpoint_url, **keys
+            service,
+            region_name=account.region,
+            endpoint_url=account.sts_endpoint_url,
+            verify=account.verify,
+            # Without it botocore would retry on its own, below the governor's retries.
+            config=_config(account, options),
+            **keys,
         )
 
     fetcher = AioAssumeRoleCredentialFetcher(
         create_client, credentials, account.role_arn, extra_args=extra
     )
-    assuming = get_session()
-    if account.profile is not None:
-        assuming.set_config_variable("profile", account.profile)
+    assuming = _bare_session(account)
     # botocore has no public way to hand a session refreshing credentials.
     assuming._credentials = AioDeferredRefreshableCredentials(
         refresh_using=fetcher.fetch_credentials, method="assume-role"
@@ -113,8 +136,31 @@ def _config(account: Account, options: CopyOptions) -> AioConfig:
         # The governor bounds requests in flight; a smaller pool would be a hidden second bound.
         max_pool_connections=options.max_concurrent_requests + 1,
     )
-    config = defaults if account.config is None else defaults.merge(account.config)
-    return config.merge(owned)
+    if account.config is None:
+        return _with_transport(defaults.merge(owned), defaults)
+    return _with_transport(defaults.merge(account.config).merge(owned), account.config)
+
+
+def _with_transport(config: AioConfig, given: Any) -> AioConfig:
+    """Carry over what ``merge`` of aiobotocore 2 forgets, and let aiohttp retry nothing itself."""
+    config.connector_args = getattr(given, "connector_args", None) or {}
+    transport = getattr(given, "http_session_cls", AIOHTTPSession)
+    config.http_session_cls = _OneAttempt if transport is AIOHTTPSession else transport
+    return config
+
+
+class _OneAttempt(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is untyped
+    """Send each request once.
+
+    On a kept-alive connection that turns out to be dead, aiohttp repeats an idempotent request
+    unseen. A CopyObject with If-None-Match that succeeded the first time would then look refused;
+    the governor repeats it knowingly.
+    """
+
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        session = await super()._get_session(proxy_url)
+        session._retry_connection = False
+        return session
 
 
 def _reveal(secret: str | Secret | None) -> str | None:
