@@ -1,0 +1,89 @@
+"""Fixtures of all tests: none of the developer's AWS set-up, real servers, no task left over."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from moto.server import ThreadedMotoServer
+
+from async_s3copy.testing.seaweedfs import Identity, SeaweedFS
+from tests.support import Buckets, Identities, S3Server, make_buckets
+
+
+@pytest.fixture(autouse=True)
+def isolated_aws_environment(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Take the developer's AWS set-up away; return the (empty) config file in its place."""
+    home = tmp_path_factory.mktemp("home")
+    for name in os.environ:
+        if name.startswith(("AWS_", "BOTO_")):
+            monkeypatch.delenv(name)
+    for variable, name in {
+        "AWS_CONFIG_FILE": "config",
+        "AWS_SHARED_CREDENTIALS_FILE": "credentials",
+    }.items():
+        (home / name).touch(mode=0o600)
+        monkeypatch.setenv(variable, str(home / name))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(home))
+    return home / "config"
+
+
+@pytest.fixture(autouse=True)
+def no_task_left(request: pytest.FixtureRequest) -> None:
+    """Fail every async test that leaves a task behind."""
+    if pytest_asyncio.is_async_test(request.node):
+        # As the first async fixture of the test it is torn down last, on the test's own loop.
+        request.getfixturevalue("_task_watch")
+
+
+@pytest.fixture
+async def _task_watch() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert not left, f"tasks left behind: {left}"
+
+
+@pytest.fixture(scope="session")
+def seaweedfs() -> Iterator[S3Server]:
+    """One SeaweedFS server for this worker: checks permissions, conditions and part numbers."""
+    identities = Identities()
+    with SeaweedFS(identities.all()) as server:
+        yield S3Server(server.endpoint_url, server.admin, identities)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Server]:
+    """One moto server for this worker: keeps any key, checks neither permissions nor conditions."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        admin = Identity.generate("admin", "Admin")
+        yield S3Server(f"http://{host}:{port}", admin, Identities())
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def buckets(seaweedfs: S3Server) -> AsyncIterator[Buckets]:
+    """Give a fresh bucket pair on SeaweedFS, deleted with all it holds."""
+    async with seaweedfs.client() as admin:
+        pair = await make_buckets(admin)
+        yield pair
+        for bucket in (pair.source, pair.destination):
+            await admin.delete_bucket(Bucket=bucket)
+
+
+@pytest.fixture
+async def moto_buckets(moto: S3Server) -> Buckets:
+    """Give a fresh bucket pair on moto."""
+    async with moto.client() as admin:
+        return await make_buckets(admin)

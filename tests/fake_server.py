@@ -1,0 +1,195 @@
+"""An in-memory S3 server: scriptable and counted. No network, no clock.
+
+``FakeS3`` is the server; a ``fakes.FakeClient`` speaks to it for one side. A call passes two
+points, one before its effect and one between its effect and its answer. At each of them a hook may
+look on or wait, a scripted fault may strike, and a cancellation may arrive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+import anyio.lowlevel
+
+from async_s3copy.errors import S3Error, Side
+from async_s3copy.s3.client import ObjectProperties
+from async_s3copy.s3.codes import s3_error
+from async_s3copy.s3.endpoint import Endpoint
+
+T = TypeVar("T")
+Phase = Literal["before", "after"]
+Condition = Literal["honoured", "ignored", "rejected"]
+
+AWS = "https://s3.eu-west-1.amazonaws.com"
+OTHER = "http://127.0.0.1:8333"
+
+
+def md5_hex(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as the server saw it."""
+
+    operation: str
+    side: Side
+    bucket: str
+    key: str | None
+    if_none_match: bool = False
+    part: int | None = None
+    token: str | None = None
+    start_after: str | None = None
+    storage_class: str = ""
+    first_byte: int | None = None
+
+    def error(self, code: str, status: int = 0, *, retry_after_s: float | None = None) -> S3Error:
+        """Make the error S3 would answer this very call with."""
+        return s3_error(
+            code,
+            status,
+            "scripted",
+            operation=self.operation,
+            side=self.side,
+            bucket=self.bucket,
+            key=self.key,
+            retry_after_s=retry_after_s,
+        )
+
+
+@dataclass
+class Fault:
+    """Answer the next matching calls with an error; ``after`` carries the request out first."""
+
+    operation: str
+    code: str
+    status: int = 0
+    times: int = 1
+    after: bool = False
+    side: Side | None = None
+    key: str | None = None
+
+    def strikes(self, call: Call, phase: Phase) -> bool:
+        return (
+            self.times > 0
+            and self.operation == call.operation
+            and self.after == (phase == "after")
+            and self.side in (None, call.side)
+            and self.key in (None, call.key)
+        )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object as the server keeps it."""
+
+    data: bytes
+    etag: str
+    properties: ObjectProperties = field(default_factory=ObjectProperties)
+    part_sizes: tuple[int, ...] = ()
+
+
+@dataclass
+class OpenUpload:
+    """A multipart upload that is neither completed nor aborted."""
+
+    bucket: str
+    key: str
+    properties: ObjectProperties
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+
+Hook = Callable[[Call, Phase], Awaitable[None]]
+
+
+class FakeS3:
+    """The server: buckets, open uploads, a log of calls, and the script of what goes wrong."""
+
+    def __init__(self, url: str = AWS, *, page_size: int = 1_000) -> None:
+        self.endpoint = Endpoint(url, "eu-west-1")
+        self.page_size = page_size
+        self.buckets: dict[str, dict[str, Stored]] = {"source-bucket": {}, "target-bucket": {}}
+        self.uploads: dict[str, OpenUpload] = {}
+        self.calls: list[Call] = []
+        self.faults: list[Fault] = []
+        self.denied: set[tuple[Side, str, str]] = set()
+        self.conditions: dict[str, Condition] = {}
+        self.hook: Hook | None = None
+        self.reports_tag_count = True
+        self.honours_pins = True
+        self.ignores_abort_times = 0
+        self.damages: Counter[str] = Counter()
+        self.in_flight = 0
+        self.flying: Counter[str | None] = Counter()
+        self.most_in_flight = 0
+        self.points = 0
+        self._ids = 0
+
+    def put(
+        self, bucket: str, key: str, data: bytes, properties: ObjectProperties | None = None
+    ) -> Stored:
+        stored = Stored(data, md5_hex(data), properties or ObjectProperties())
+        self.buckets[bucket][key] = stored
+        return stored
+
+    def put_parts(self, bucket: str, key: str, parts: Sequence[bytes]) -> Stored:
+        stored = assembled(parts, ObjectProperties())
+        self.buckets[bucket][key] = stored
+        return stored
+
+    def counts(self) -> Counter[str]:
+        """Calls by operation."""
+        return Counter(call.operation for call in self.calls)
+
+    def made(self, operation: str) -> list[Call]:
+        return [call for call in self.calls if call.operation == operation]
+
+    def damaged(self, call: Call, data: bytes) -> bytes:
+        """Flip the first byte of a body as often as the script says."""
+        if not data or self.damages[call.operation] <= 0:
+            return data
+        self.damages[call.operation] -= 1
+        return bytes([data[0] ^ 1]) + data[1:]
+
+    def new_upload(self, bucket: str, key: str, properties: ObjectProperties) -> str:
+        self._ids += 1
+        upload_id = f"upload-{self._ids}"
+        self.uploads[upload_id] = OpenUpload(bucket, key, properties)
+        return upload_id
+
+    async def answer(self, call: Call, effect: Callable[[], T]) -> T:
+        """Carry one call out between its two points."""
+        self.calls.append(call)
+        self.in_flight += 1
+        self.flying[call.key] += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await self.point(call, "before")
+            result = effect()
+            await self.point(call, "after")
+        finally:
+            self.in_flight -= 1
+            self.flying[call.key] -= 1
+        return result
+
+    async def point(self, call: Call, phase: Phase) -> None:
+        self.points += 1
+        if self.hook is not None:
+            await self.hook(call, phase)
+        await anyio.lowlevel.checkpoint()
+        if phase == "before" and (call.side, call.operation, call.bucket) in self.denied:
+            raise call.error("AccessDenied", 403)
+        for fault in self.faults:
+            if fault.strikes(call, phase):
+                fault.times -= 1
+                raise call.error(fault.code, fault.status)
+
+
+def assembled(parts: Sequence[bytes], properties: ObjectProperties) -> Stored:
+    digests = b"".join(bytes.fromhex(md5_hex(part)) for part in parts)
+    etag = f"{md5_hex(digests)}-{len(parts)}"
+    return Stored(b"".join(parts), etag, properties, tuple(len(part) for part in parts))
