@@ -7,18 +7,17 @@ that is no date, metadata beyond ASCII) arrives unchanged.
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import anyio
 
 from async_s3copy.errors import S3ConnectionError, Side
 from async_s3copy.options import CopyOptions
 from async_s3copy.s3 import boto_answers as answers
+from async_s3copy.s3 import boto_requests as params
 from async_s3copy.s3.account import Account
 from async_s3copy.s3.boto_errors import translated
 from async_s3copy.s3.client import (
@@ -34,7 +33,6 @@ from async_s3copy.s3.endpoint import Endpoint
 from async_s3copy.s3.session import s3_client_context
 
 _CHUNK_BYTES: Final = 256 * 1024
-_RAW_HEADERS: Final = "AsyncS3CopyRawHeaders"
 
 
 @asynccontextmanager
@@ -76,7 +74,7 @@ class BotoClient:
         self._server = ""
         self._saw_tag_count = False
         self._endpoint = _endpoint(client.meta)
-        _send_raw_headers(client.meta.events)
+        params.send_raw_headers(client.meta.events)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -104,7 +102,7 @@ class BotoClient:
             bucket,
             Prefix=prefix,
             MaxKeys=max_keys,
-            **_given(ContinuationToken=token, StartAfter=start_after),
+            **params.given(ContinuationToken=token, StartAfter=start_after),
         )
         return answers.list_page(bucket, self._side, page)
 
@@ -123,7 +121,7 @@ class BotoClient:
             self._client.head_object,
             bucket,
             key,
-            **_given(
+            **params.given(
                 VersionId=version_id,
                 PartNumber=part_number,
                 ChecksumMode="ENABLED" if checksums else None,
@@ -140,7 +138,7 @@ class BotoClient:
             self._client.get_object_tagging,
             bucket,
             key,
-            **_given(VersionId=version_id),
+            **params.given(VersionId=version_id),
         )
         return {tag["Key"]: tag.get("Value", "") for tag in answer.get("TagSet", ())}
 
@@ -170,9 +168,9 @@ class BotoClient:
             self._client.copy_object,
             bucket,
             key,
-            headers=_if_none_match(if_none_match),
-            **_copy_source(source),
-            **_given(StorageClass=storage_class or None),
+            headers=params.if_none_match_header(if_none_match),
+            **params.copy_source(source),
+            **params.given(StorageClass=storage_class or None),
         )
         return answers.etag(answer.get("CopyObjectResult"), "CopyObject", self._side, bucket, key)
 
@@ -185,8 +183,8 @@ class BotoClient:
             self._client.create_multipart_upload,
             bucket,
             key,
-            headers=_property_headers(properties),
-            **_given(StorageClass=properties.storage_class or None),
+            headers=params.property_headers(properties),
+            **params.given(StorageClass=properties.storage_class or None),
         )
         return answers.upload_id(answer, self._side, bucket, key)
 
@@ -209,7 +207,7 @@ class BotoClient:
             UploadId=upload_id,
             PartNumber=part_number,
             CopySourceRange=str(byte_range),
-            **_copy_source(source),
+            **params.copy_source(source),
         )
         etag = answers.etag(answer.get("CopyPartResult"), "UploadPartCopy", self._side, bucket, key)
         return CompletedPart(part_number, etag)
@@ -225,7 +223,7 @@ class BotoClient:
             key,
             UploadId=upload_id,
             PartNumber=part_number,
-            **_body(body, md5),
+            **params.body_parameters(body, md5),
         )
         return CompletedPart(
             part_number, answers.etag(answer, "UploadPart", self._side, bucket, key)
@@ -247,7 +245,7 @@ class BotoClient:
             self._client.complete_multipart_upload,
             bucket,
             key,
-            headers=_if_none_match(if_none_match),
+            headers=params.if_none_match_header(if_none_match),
             UploadId=upload_id,
             MultipartUpload={"Parts": completed},
         )
@@ -286,9 +284,10 @@ class BotoClient:
             self._client.put_object,
             bucket,
             key,
-            headers=_property_headers(properties) | _if_none_match(if_none_match),
-            **_body(body, md5),
-            **_given(StorageClass=properties.storage_class or None),
+            headers=params.property_headers(properties)
+            | params.if_none_match_header(if_none_match),
+            **params.body_parameters(body, md5),
+            **params.given(StorageClass=properties.storage_class or None),
         )
         return answers.etag(answer, "PutObject", self._side, bucket, key)
 
@@ -308,7 +307,7 @@ class BotoClient:
             self._client.get_object,
             bucket,
             key,
-            **_given(
+            **params.given(
                 VersionId=version_id,
                 IfMatch=if_match or None,
                 Range=None if byte_range is None else str(byte_range),
@@ -354,7 +353,7 @@ class BotoClient:
         if key is not None:
             parameters["Key"] = key
         if headers:
-            parameters[_RAW_HEADERS] = headers
+            parameters[params.RAW_HEADERS] = headers
         async with translated(operation, self._side, bucket, key):
             answer: dict[str, Any] = await method(Bucket=bucket, **parameters)
         if not self._server:
@@ -367,59 +366,7 @@ class BotoClient:
         return head
 
 
-class _Body(io.BytesIO):
-    """Bytes as a file, shared with their owner.
-
-    aiohttp asks a ``BytesIO`` for its buffer to learn its size, which would make a copy of it.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self._data = data
-
-    def getbuffer(self) -> memoryview:
-        return memoryview(self._data)
-
-
 def _endpoint(meta: Any) -> Endpoint:
     parts = urlsplit(meta.endpoint_url)
     url = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
     return Endpoint(url=url, region=meta.region_name or "", partition=meta.partition or "")
-
-
-def _given(**parameters: Any) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if value is not None}
-
-
-def _if_none_match(wanted: bool) -> dict[str, str]:
-    return {"If-None-Match": "*"} if wanted else {}
-
-
-def _copy_source(source: CopySource) -> dict[str, Any]:
-    where = _given(Bucket=source.bucket, Key=source.key, VersionId=source.version_id)
-    return _given(CopySource=where, CopySourceIfMatch=source.if_match or None)
-
-
-def _body(body: bytes, md5: bytes) -> dict[str, Any]:
-    return {"Body": _Body(body), "ContentMD5": base64.b64encode(md5).decode()}
-
-
-def _property_headers(properties: ObjectProperties) -> dict[str, str]:
-    headers = dict(properties.headers)
-    headers.update({f"x-amz-meta-{name}": value for name, value in properties.metadata.items()})
-    if properties.tags:
-        headers["x-amz-tagging"] = urlencode(properties.tags)
-    return headers
-
-
-def _send_raw_headers(events: Any) -> None:
-    """Let a call carry headers as they are, past botocore's typed parameters."""
-
-    def take(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        context[_RAW_HEADERS] = params.pop(_RAW_HEADERS, {})
-
-    def add(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        params["headers"].update(context.get(_RAW_HEADERS, {}))
-
-    events.register_first("before-parameter-build.s3", take, unique_id="async-s3copy-take-headers")
-    events.register("before-call.s3", add, unique_id="async-s3copy-add-headers")
