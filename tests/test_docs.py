@@ -36,6 +36,7 @@ from async_s3copy.options import GIB, MIB, TIB
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+EXAMPLES: Final = tuple(sorted((ROOT / "examples").glob("*.py")))
 # At least what the examples name: odd keys, the large object, every year.
 SEEDED_OBJECTS: Final = 80
 RUN_TIMEOUT_S: Final = 60
@@ -140,6 +141,14 @@ def test_a_program_runs_as_written(
     _run(["-W", "default::ResourceWarning", "example.py"], profiles, tmp_path)
 
 
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_runs_as_it_is(
+    example: Path, profiles: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Each file of ``examples/`` ends well, and leaves nothing open behind."""
+    _run(["-W", "default::ResourceWarning", str(example)], profiles, tmp_path)
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: COMMANDS[words].name)
 def test_a_copy_command_runs_as_written(
     words: Sequence[str], profiles: Mapping[str, str], tmp_path: Path
@@ -152,6 +161,7 @@ def test_the_readme_and_the_tutorial_have_programs_and_commands() -> None:
     """The two tests above are about something."""
     named = {block.page.name for block in PROGRAMS}
     assert {"README.md", "index.md", "tutorial.md"} <= named
+    assert EXAMPLES
     assert {"tutorial.md", "command-line.md"} <= {block.page.name for block in COMMANDS.values()}
 
 

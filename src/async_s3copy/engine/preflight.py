@@ -12,7 +12,6 @@ from async_s3copy.errors import (
     AccessDeniedError,
     NoSuchBucketError,
     NoSuchKeyError,
-    S3ConnectionError,
     S3Error,
 )
 from async_s3copy.model import S3Location, S3Object
@@ -26,7 +25,7 @@ async def validate(transfer: Transfer) -> ListPage | S3Object:
     """Check both sides, choose the method, and return what the copy starts from.
 
     Costs one small listing of the destination, the source's first page (kept, not read twice) or
-    one HEAD, and with ``method="auto"`` one HEAD of a source object as the destination.
+    one HEAD, and with ``method="auto"`` one byte of a source object, read as the destination.
 
     Returns:
         The listing's first page, or the single object of a copy that is not recursive.
@@ -73,7 +72,7 @@ def _is_fatal(error: S3Error) -> bool:
     """Tell whether no other request of this side can succeed either."""
     if isinstance(error, AccessDeniedError):
         return not error.permission  # the credentials themselves were refused
-    return isinstance(error, NoSuchBucketError | S3ConnectionError)
+    return isinstance(error, NoSuchBucketError) or not error.status  # no answer came
 
 
 async def _single_object(transfer: Transfer) -> S3Object:

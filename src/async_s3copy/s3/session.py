@@ -143,7 +143,8 @@ def _config(account: Account, options: CopyOptions) -> AioConfig:
 
 def _with_transport(config: AioConfig, given: Any) -> AioConfig:
     """Carry over what ``merge`` of aiobotocore 2 forgets, and let aiohttp retry nothing itself."""
-    config.connector_args = getattr(given, "connector_args", None) or {}
+    if getattr(given, "connector_args", None):
+        config.connector_args = given.connector_args
     transport = getattr(given, "http_session_cls", AIOHTTPSession)
     config.http_session_cls = _OneAttempt if transport is AIOHTTPSession else transport
     return config
