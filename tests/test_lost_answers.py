@@ -269,6 +269,20 @@ async def test_damaged_bytes_never_become_an_object(
     world.assert_clean()
 
 
+@pytest.mark.parametrize("url", [AWS, OTHER])
+async def test_parts_of_different_sizes_are_no_damage(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first part's size explains the number of parts, but not the ETag: read twice, copied."""
+    world = World(FakeS3(url)).install(monkeypatch)
+    parts = [bytes(size * MIB) for size in (5, 7, 2)]
+    world.source.put_parts("source-bucket", "in/k", parts)
+    metrics = await a_copy(world, "relay").run()
+    assert metrics.degradations == {"verified_by_size": 1}
+    assert arrived(world, "out/k") == b"".join(parts)
+    world.assert_clean()
+
+
 async def test_parts_read_out_of_order_are_proven_in_order(world: World) -> None:
     """The first part arrives last, and the whole object still hashes to its ETag."""
     world.source.put("source-bucket", "in/k", b"first" * MIB + b"second" * MIB)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
@@ -36,8 +37,9 @@ def test_the_defaults_are_the_documented_ones() -> None:
 
 def test_every_option_is_documented() -> None:
     """Each field has its own entry in the docstring."""
+    documented = inspect.cleandoc(CopyOptions.__doc__ or "")
     for each in fields(CopyOptions):
-        assert f"        {each.name}: " in (CopyOptions.__doc__ or "")
+        assert f"\n    {each.name}: " in documented
 
 
 def test_the_documented_relay_limit_is_true() -> None:

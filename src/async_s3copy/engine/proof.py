@@ -44,8 +44,9 @@ class SourceProof:
         """Compare, after the last byte.
 
         Where neither ETag nor checksum tells of the bytes, that is counted as a degradation. So is
-        an ETag that looks like an MD5 and is none, as servers other than AWS may give: the object
-        is read once more, and if the same bytes come again, the ETag is at fault, not the way.
+        an ETag that looks like an MD5 and is none, as servers other than AWS may give, and one of
+        parts whose sizes differ: the object is read once more, and if the same bytes come again,
+        the ETag is at fault, not the way.
 
         Raises:
             IntegrityError: The bytes are not the source's.
@@ -54,7 +55,8 @@ class SourceProof:
             value = self._digest.value()
             if value == self._digest.expected:
                 return
-            if self._transfer.source.endpoint.is_aws or value != await self._second_reading():
+            certain = self._transfer.source.endpoint.is_aws and self.layout is None
+            if certain or value != await self._second_reading():
                 raise IntegrityError(
                     f"the bytes read from {self._head.object} hash to {value}, "
                     f"not to {self._digest.expected} as the source says"

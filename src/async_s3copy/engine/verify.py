@@ -81,7 +81,11 @@ class Md5Digest:
 
 
 class MultipartDigest:
-    """Prove bytes by the ETag of a multipart object whose part size is known."""
+    """Prove bytes by the ETag of a multipart object whose parts have one size.
+
+    That they have is inferred from the first part's size and the number of parts, so a difference
+    does not yet mean other bytes.
+    """
 
     def __init__(self, etag: str, part_bytes: int) -> None:
         self.expected = unquoted(etag).lower()
