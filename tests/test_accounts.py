@@ -172,7 +172,7 @@ async def test_a_source_that_may_not_be_listed(place: Place, who: str) -> None:
     error = await refused(between(place, who, "destination"), AccessDeniedError)
     assert str(error) == (
         f"ListObjectsV2 s3://{place.buckets.source} [source]: AccessDenied (403): "
-        "the source credentials need s3:ListBucket on it"
+        f"the source credentials need s3:ListBucket on s3://{place.buckets.source}"
     )
 
 

@@ -109,10 +109,14 @@ class S3Error(S3CopyError):
         self.request_id = request_id
         self.retry_after_s = retry_after_s
 
+    @property
+    def where(self) -> str:
+        """The URL of what the request addressed."""
+        return f"s3://{self.bucket}" + (f"/{self.key}" if self.key is not None else "")
+
     def __str__(self) -> str:
-        where = f"s3://{self.bucket}" + (f"/{self.key}" if self.key is not None else "")
         status = f" ({self.status})" if self.status else ""
-        return f"{self.operation} {where} [{self.side}]: {self.code}{status}: {self.message}"
+        return f"{self.operation} {self.where} [{self.side}]: {self.code}{status}: {self.message}"
 
 
 class AccessDeniedError(S3Error):

@@ -134,11 +134,22 @@ class OverwriteGuard:
         except NoSuchKeyError:
             return None
         except AccessDeniedError:
-            # Without s3:ListBucket S3 answers 403 for a missing key; a listing may still tell.
+            return await self._listed(target, key)
+
+    async def _listed(self, target: S3Location, key: str) -> ObjectHead | None:
+        """Look by a listing: without s3:ListBucket, S3 answers 403 to the HEAD of a missing key."""
+        try:
             page = await self._governor.call(
                 lambda: self._destination.list_page(target.bucket, key, max_keys=1)
             )
-            return next((ObjectHead(object=o) for o in page.objects if o.key == key), None)
+        except AccessDeniedError as error:
+            error.permission = "s3:GetObject or s3:ListBucket"
+            error.message = (
+                f"overwrite=False has to look first: the destination credentials need "
+                f"{error.permission} on {target}"
+            )
+            raise
+        return next((ObjectHead(object=o) for o in page.objects if o.key == key), None)
 
     async def _conditional(self, target: S3Location, send: Send) -> str:
         try:

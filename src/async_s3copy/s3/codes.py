@@ -101,6 +101,10 @@ _HEAD_CODES: Final = {
     "NotFound": "NoSuchKey",
     "Precondition Failed": "PreconditionFailed",
 }
+_HEAD_MESSAGES: Final = {
+    "NoSuchKey": "there is no such object",
+    "PreconditionFailed": "the object is another than the condition says",
+}
 _PERMISSIONS: Final = {
     "ListObjectsV2": "s3:ListBucket",
     "HeadObject": "s3:GetObject",
@@ -145,7 +149,9 @@ def s3_error(
         request_id: S3's request id.
         retry_after_s: The server's Retry-After, in seconds.
     """
-    code = _HEAD_CODES.get(code, code)
+    if code in _HEAD_CODES:
+        code = _HEAD_CODES[code]
+        message = _HEAD_MESSAGES.get(code, message)
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status, S3Error)
     error = kind(
         message or code,
@@ -169,6 +175,6 @@ def _explain_denial(error: AccessDeniedError) -> None:
         return
     error.permission = _PERMISSIONS.get(error.operation, "")
     if error.permission:
-        error.message = f"the {error.side} credentials need {error.permission} on it"
+        error.message = f"the {error.side} credentials need {error.permission} on {error.where}"
     if error.operation == "HeadObject" and error.side == "source":
         error.message += " (without s3:ListBucket, S3 answers so for a missing key, too)"
