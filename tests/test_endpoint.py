@@ -67,3 +67,18 @@ def test_other_servers_are_one_where_host_and_port_are(one: str, other: str, sam
     """Host names compare without case, default ports are filled in, loopback is loopback."""
     assert Endpoint(one).same_service(Endpoint(other)) is same
     assert Endpoint(other).same_service(Endpoint(one)) is same
+
+
+@pytest.mark.parametrize(
+    "url, address",
+    [
+        ("https://s3.eu-west-1.amazonaws.com", "https://s3.eu-west-1.amazonaws.com"),
+        ("http://127.0.0.1:8333/path?x=1", "http://127.0.0.1:8333"),
+        ("http://[::1]:9000", "http://[::1]:9000"),
+        ("http://name:secret@host:9000/", "http://host:9000"),
+    ],
+)
+def test_an_endpoint_keeps_scheme_host_and_port(url: str, address: str) -> None:
+    """User info above all is left out: an endpoint appears in messages."""
+    found = Endpoint.from_url(url, None, "aws")
+    assert found == Endpoint(address, "", "aws")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import anyio
+from botocore import xform_name
 
 from async_s3copy.errors import S3ConnectionError, Side
 from async_s3copy.options import CopyOptions
@@ -73,7 +73,8 @@ class BotoClient:
         self._side: Side = side
         self._server = ""
         self._saw_tag_count = False
-        self._endpoint = _endpoint(client.meta)
+        meta = client.meta
+        self._endpoint = Endpoint.from_url(meta.endpoint_url, meta.region_name, meta.partition)
         params.send_raw_headers(client.meta.events)
 
     @property
@@ -98,7 +99,6 @@ class BotoClient:
         """ListObjectsV2, one page."""
         page = await self._call(
             "ListObjectsV2",
-            self._client.list_objects_v2,
             bucket,
             Prefix=prefix,
             MaxKeys=max_keys,
@@ -118,7 +118,6 @@ class BotoClient:
         """HeadObject."""
         answer = await self._call(
             "HeadObject",
-            self._client.head_object,
             bucket,
             key,
             **params.given(
@@ -135,7 +134,6 @@ class BotoClient:
         """GetObjectTagging."""
         answer = await self._call(
             "GetObjectTagging",
-            self._client.get_object_tagging,
             bucket,
             key,
             **params.given(VersionId=version_id),
@@ -147,7 +145,6 @@ class BotoClient:
         tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
         await self._call(
             "PutObjectTagging",
-            self._client.put_object_tagging,
             bucket,
             key,
             Tagging={"TagSet": tag_set},
@@ -165,7 +162,6 @@ class BotoClient:
         """CopyObject."""
         answer = await self._call(
             "CopyObject",
-            self._client.copy_object,
             bucket,
             key,
             headers=params.if_none_match_header(if_none_match),
@@ -180,7 +176,6 @@ class BotoClient:
         """CreateMultipartUpload."""
         answer = await self._call(
             "CreateMultipartUpload",
-            self._client.create_multipart_upload,
             bucket,
             key,
             headers=params.property_headers(properties),
@@ -201,7 +196,6 @@ class BotoClient:
         """UploadPartCopy."""
         answer = await self._call(
             "UploadPartCopy",
-            self._client.upload_part_copy,
             bucket,
             key,
             UploadId=upload_id,
@@ -218,7 +212,6 @@ class BotoClient:
         """UploadPart."""
         answer = await self._call(
             "UploadPart",
-            self._client.upload_part,
             bucket,
             key,
             UploadId=upload_id,
@@ -242,7 +235,6 @@ class BotoClient:
         completed = [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in parts]
         answer = await self._call(
             "CompleteMultipartUpload",
-            self._client.complete_multipart_upload,
             bucket,
             key,
             headers=params.if_none_match_header(if_none_match),
@@ -255,7 +247,6 @@ class BotoClient:
         """AbortMultipartUpload."""
         await self._call(
             "AbortMultipartUpload",
-            self._client.abort_multipart_upload,
             bucket,
             key,
             UploadId=upload_id,
@@ -263,9 +254,7 @@ class BotoClient:
 
     async def count_parts(self, bucket: str, key: str, upload_id: str) -> int:
         """ListParts, first page."""
-        answer = await self._call(
-            "ListParts", self._client.list_parts, bucket, key, UploadId=upload_id
-        )
+        answer = await self._call("ListParts", bucket, key, UploadId=upload_id)
         return len(answer.get("Parts", ()))
 
     async def put_object(
@@ -281,7 +270,6 @@ class BotoClient:
         """PutObject."""
         answer = await self._call(
             "PutObject",
-            self._client.put_object,
             bucket,
             key,
             headers=params.property_headers(properties)
@@ -304,7 +292,6 @@ class BotoClient:
         """GetObject."""
         answer = await self._call(
             "GetObject",
-            self._client.get_object,
             bucket,
             key,
             **params.given(
@@ -343,7 +330,6 @@ class BotoClient:
     async def _call(
         self,
         operation: str,
-        method: Any,
         bucket: str,
         key: str | None = None,
         *,
@@ -354,6 +340,7 @@ class BotoClient:
             parameters["Key"] = key
         if headers:
             parameters[params.RAW_HEADERS] = headers
+        method = getattr(self._client, xform_name(operation))
         async with translated(operation, self._side, bucket, key):
             answer: dict[str, Any] = await method(Bucket=bucket, **parameters)
         if not self._server:
@@ -364,9 +351,3 @@ class BotoClient:
         head = answers.object_head(bucket, key, answer)
         self._saw_tag_count = self._saw_tag_count or head.tag_count is not None
         return head
-
-
-def _endpoint(meta: Any) -> Endpoint:
-    parts = urlsplit(meta.endpoint_url)
-    url = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-    return Endpoint(url=url, region=meta.region_name or "", partition=meta.partition or "")

@@ -26,6 +26,13 @@ class Endpoint:
     region: str = ""
     partition: str = "aws"
 
+    @classmethod
+    def from_url(cls, url: str, region: str | None, partition: str | None) -> Endpoint:
+        """Read an endpoint URL; what is not scheme, host or port is left out."""
+        parts = urlsplit(url)
+        address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        return cls(url=address, region=region or "", partition=partition or "")
+
     @property
     def is_aws(self) -> bool:
         """Whether this is S3 itself, the reference, rather than a compatible server."""
