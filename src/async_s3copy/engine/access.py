@@ -118,9 +118,7 @@ async def _missing_on_source(transfer: Transfer, item: S3Object) -> str:
     """Name what the destination's credentials lack for reading an object; empty for nothing."""
     try:
         await _read_as_destination(transfer, item)
-        head = await transfer.governor.call(
-            lambda: transfer.source.head_object(item.bucket, item.key, version_id=item.version_id)
-        )
+        head = await transfer.head_source(item)
         if head.tag_count:
             await transfer.governor.call(
                 lambda: transfer.destination.get_object_tagging(
@@ -138,9 +136,7 @@ async def _missing_on_source(transfer: Transfer, item: S3Object) -> str:
 
 async def _is_there(transfer: Transfer, item: S3Object) -> bool:
     try:
-        await transfer.governor.call(
-            lambda: transfer.source.head_object(item.bucket, item.key, version_id=item.version_id)
-        )
+        await transfer.head_source(item)
     except S3Error:
         return False
     return True

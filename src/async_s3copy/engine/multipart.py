@@ -45,9 +45,7 @@ async def unchanged_head(transfer: Transfer, item: S3Object) -> ObjectHead:
     Raises:
         PreconditionFailedError: Its ETag is another.
     """
-    head = await transfer.governor.call(
-        lambda: transfer.source.head_object(item.bucket, item.key, version_id=item.version_id)
-    )
+    head = await transfer.head_source(item)
     if item.etag and not same_etag(head.object.etag, item.etag):
         raise PreconditionFailedError(
             f"the ETag is {head.object.etag}, not {item.etag} as listed",

@@ -120,11 +120,7 @@ class ObjectCopier:
         raise DestinationExists
 
     async def _reread(self, item: S3Object) -> S3Object:
-        head = await self._transfer.governor.call(
-            lambda: self._transfer.source.head_object(
-                item.bucket, item.key, version_id=item.version_id
-            )
-        )
+        head = await self._transfer.head_source(item)
         if not same_etag(head.object.etag, item.etag):
             return head.object
         # The object is what was listed, and yet the pin was refused: a server that compares ETags

@@ -111,11 +111,7 @@ async def _source_layout(transfer: Transfer, head: ObjectHead) -> PartPlan | Non
     if count is None:
         return None
     try:
-        first = await transfer.governor.call(
-            lambda: transfer.source.head_object(
-                item.bucket, item.key, version_id=item.version_id, part_number=1
-            )
-        )
+        first = await transfer.head_source(item, part_number=1)
     except S3Error as error:
         if error.retryable:
             raise
@@ -124,13 +120,8 @@ async def _source_layout(transfer: Transfer, head: ObjectHead) -> PartPlan | Non
 
 
 async def _with_checksums(transfer: Transfer, head: ObjectHead) -> ObjectHead:
-    item = head.object
     try:
-        told = await transfer.governor.call(
-            lambda: transfer.source.head_object(
-                item.bucket, item.key, version_id=item.version_id, checksums=True
-            )
-        )
+        told = await transfer.head_source(head.object, checksums=True)
     except S3Error as error:
         if error.retryable:
             raise

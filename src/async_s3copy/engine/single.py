@@ -51,9 +51,7 @@ async def _as_copied(transfer: Transfer, item: S3Object, etag: str) -> S3Object:
     if transfer.source.endpoint.is_aws or not listed or not copied or listed == copied:
         return item
     try:
-        head = await transfer.governor.call(
-            lambda: transfer.source.head_object(item.bucket, item.key, version_id=item.version_id)
-        )
+        head = await transfer.head_source(item)
     except S3Error:
         return item  # it has arrived, whatever it was
     return head.object if md5_etag(head.object.etag) == copied else item

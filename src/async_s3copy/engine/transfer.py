@@ -14,7 +14,7 @@ from async_s3copy.engine.plan import KeyMapping
 from async_s3copy.metrics import MetricsRecorder
 from async_s3copy.model import CopyMethod, S3Object, quoted
 from async_s3copy.options import CopyOptions
-from async_s3copy.s3.client import CopySource, S3Client
+from async_s3copy.s3.client import CopySource, ObjectHead, S3Client
 
 
 class Tagging(Enum):
@@ -66,6 +66,24 @@ class Transfer:
         self.memory = ByteBudget(self.options.relay_memory_bytes)
         self.guard = OverwriteGuard(
             self.destination, self.governor, self.recorder, overwrite=self.overwrite
+        )
+
+    async def head_source(
+        self, item: S3Object, *, part_number: int | None = None, checksums: bool = False
+    ) -> ObjectHead:
+        """Read a source object's head, or that of one of its parts, with the source's credentials.
+
+        Raises:
+            S3Error: The object is gone or may not be read.
+        """
+        return await self.governor.call(
+            lambda: self.source.head_object(
+                item.bucket,
+                item.key,
+                version_id=item.version_id,
+                part_number=part_number,
+                checksums=checksums,
+            )
         )
 
 
