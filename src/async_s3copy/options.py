@@ -9,6 +9,7 @@ from async_s3copy import rules
 from async_s3copy.errors import ValidationError
 
 Method = Literal["auto", "server_side", "relay"]
+ClientChoice = Literal["auto", "wire", "boto"]
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -36,9 +37,19 @@ class CopyOptions:
         method: ``"server_side"`` copies inside S3 (the destination's credentials must be able to
             read the source), ``"relay"`` moves the bytes through this process (GET, then PUT),
             ``"auto"`` finds out once which of the two works. Default ``"auto"``.
+        client: ``"wire"`` sends the hot calls over connections of its own, with a fraction of the CPU
+            time; it needs an ordinary configuration (SigV4, no proxy, no hooks). ``"boto"`` sends
+            everything through aiobotocore, which takes any. ``"auto"``, the default, takes the wire
+            where it can, and logs once why where it cannot.
         max_concurrent_requests: Requests in flight at most, over listing, copies and parts of all
             objects together. Default 128: at 30-200 ms a request this fills what one core of
             Python can drive, and stays far below S3's 3,500 COPY/s per prefix.
+        max_requests_per_second: A cap of your own on the request rate of this operation; ``None``,
+            the default, lets the governor find S3's limit and stay under it.
+        max_concurrent_listings: Listing requests in flight at most. A prefix whose listing holds
+            the copies back is divided into key ranges that are listed at the same time. Default 8:
+            at 100 ms a page that is 80,000 keys a second, more than one process can copy. 1 lists
+            page by page, in key order.
         max_queued_batches: How far the listing may run ahead of the workers, in batches. Default
             20: two pages of 1,000 keys at the default batch size, which hides a page's latency
             and bounds memory.
@@ -78,7 +89,10 @@ class CopyOptions:
     """
 
     method: Method = "auto"
+    client: ClientChoice = "auto"
     max_concurrent_requests: int = 128
+    max_requests_per_second: float | None = None
+    max_concurrent_listings: int = 8
     max_queued_batches: int = 20
     fail_fast: bool = False
     multipart_threshold_bytes: int = 1 * GIB
@@ -95,10 +109,13 @@ class CopyOptions:
     max_errors_kept: int = 100
 
     def __post_init__(self) -> None:
-        if self.method not in get_args(Method):
-            raise ValidationError("method", self.method, f"be one of {', '.join(get_args(Method))}")
+        _check_choice("method", self.method, get_args(Method))
+        _check_choice("client", self.client, get_args(ClientChoice))
         rules.check_bool("fail_fast", self.fail_fast)
         rules.check_int("max_concurrent_requests", self.max_concurrent_requests, 1, 10_000)
+        if self.max_requests_per_second is not None:
+            rules.check_rate("max_requests_per_second", self.max_requests_per_second)
+        rules.check_int("max_concurrent_listings", self.max_concurrent_listings, 1, 1_000)
         rules.check_int("max_queued_batches", self.max_queued_batches, 1)
         rules.check_int("max_attempts", self.max_attempts, 1, 100)
         rules.check_int("max_errors_kept", self.max_errors_kept, 0, 100_000)
@@ -128,3 +145,8 @@ class CopyOptions:
                 self.relay_memory_bytes,
                 f"be at least the relay's largest single buffer, {largest:,} bytes",
             )
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValidationError(name, value, f"be one of {', '.join(choices)}")

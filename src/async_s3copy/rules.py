@@ -171,3 +171,16 @@ def check_seconds(name: str, value: object, *, above: float = 0.0) -> float:
     if not above < value < float("inf"):
         raise ValidationError(name, value, f"be a finite number of seconds above {above:g}")
     return float(value)
+
+
+def check_rate(name: str, value: object) -> float:
+    """Check a rate in requests per second.
+
+    Raises:
+        ValidationError: Not a finite number above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValidationError(name, value, "be a number of requests per second above 0")
+    if not 0 < value < float("inf"):
+        raise ValidationError(name, value, "be a finite number of requests per second above 0")
+    return float(value)
