@@ -1,0 +1,1 @@
+"""The public benchmark: contenders, scenarios and the simulator they all run against."""
