@@ -11,6 +11,8 @@ PYTEST_ARGS ?=
 LOCK_ARGS ?=
 # Further arguments for the demo.
 DEMO_ARGS ?=
+# Further arguments for the benchmarks, such as `make bench BENCH_ARGS='--contender async-s3copy s5cmd'`.
+BENCH_ARGS ?=
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -90,8 +92,20 @@ format: .venv/.installed ## Rewrite the code in the house format
 docs: .venv-docs/.installed ## Build the documentation into site/
 	$(PY_DOCS) -m mkdocs build --strict
 
+.PHONY: bench
+bench: bench-env ## The short set of benchmarks, within ten minutes: benchmarks/results/quick
+	@rm -rf benchmarks/results/quick
+	-$(PY_BENCH) -m benchmarks run --quick --output benchmarks/results/quick/raw.jsonl $(BENCH_ARGS)
+	$(PY_BENCH) -m benchmarks report benchmarks/results/quick/raw.jsonl --output benchmarks/results/quick
+
+.PHONY: bench-full
+bench-full: bench-env ## All benchmarks, for hours: benchmarks/results
+	@rm -f benchmarks/results/raw.jsonl
+	-$(PY_BENCH) -m benchmarks run --output benchmarks/results/raw.jsonl $(BENCH_ARGS)
+	$(PY_BENCH) -m benchmarks report benchmarks/results/raw.jsonl --output benchmarks/results
+
 .PHONY: bench-env
-bench-env: .venv-bench/.installed ## The environment of the benchmarks, .venv-bench
+bench-env: .venv-bench/.installed .venv-bench-aws/.installed .venv-bench-airflow/.installed ## The environments of the benchmarks
 
 .PHONY: build
 build: .venv/.installed ## Build sdist and wheel into dist/
@@ -139,6 +153,13 @@ endef
 .venv-bench/.installed: requirements/bench.txt pyproject.toml .bootstrap/.installed
 	$(call install,.venv-bench,requirements/bench.txt)
 
+# Only a contender lives there, not this package.
+.venv-bench-%/.installed: requirements/bench-%.txt .bootstrap/.installed
+	@echo "setting up .venv-bench-$* from $<"
+	@[ -x .venv-bench-$*/bin/python ] || $(UV) venv -q --clear --python .bootstrap/bin/python .venv-bench-$*
+	@$(UV) pip sync -q --python .venv-bench-$*/bin/python --require-hashes $<
+	@touch $@
+
 # ------------------------------------------------------------------------------------- locks
 # Universal: one file for every platform and every Python from 3.11 on, each artefact by its hash.
 COMPILE = $(UV) pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
@@ -151,5 +172,7 @@ lock: .bootstrap/.installed ## Resolve requirements/*.txt anew from pyproject.to
 	$(COMPILE) --extra aioboto3 --extra cli --extra demo --group build -o requirements/demo.txt
 	$(COMPILE) --group build --group docs -o requirements/docs.txt
 	$(COMPILE) --extra aioboto3 --extra cli --extra demo --group build --group bench -o requirements/bench.txt
+	$(COMPILE:pyproject.toml=) --group bench-aws -o requirements/bench-aws.txt
+	$(COMPILE:pyproject.toml=) --group bench-airflow -o requirements/bench-airflow.txt
 	$(COMPILE:pyproject.toml=) --group bootstrap -o requirements/uv.txt
 	@! grep -nE '^--|://|find-links|file:' requirements/*.txt || { echo "error: a lock names a host or a path" >&2; exit 1; }
