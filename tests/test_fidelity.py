@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import pytest
 
 from async_s3copy import Copied, Skipped, SkipReason, copy
-from async_s3copy.s3.boto import open_client
 from async_s3copy.s3.client import ObjectProperties
+from async_s3copy.s3.opening import open_boto_client
 from tests.real import LARGE, PART, WAYS, Place, Watch, by_way, place_on, quick
 from tests.support import S3Server, Stored, put_multipart, put_object, seed
 
@@ -131,7 +131,7 @@ async def test_moto_gets_everything_too(moto_place: Place, way: str) -> None:
 async def test_metadata_beyond_ascii_arrives_unchanged(place: Place, way: str) -> None:
     """Metadata that botocore refuses to send, raw UTF-8, arrives; RFC 2047 words stay encoded."""
     values = {"raw": "Grüße aus 東京", "encoded": "=?UTF-8?B?R3LDvMOfZQ==?="}
-    async with open_client(place.admin_account, "source", quick()) as raw:
+    async with open_boto_client(place.admin_account, "source", quick()) as raw:
         await raw.put_object(
             place.buckets.source,
             "k",

@@ -17,7 +17,10 @@ def test_the_defaults_are_the_documented_ones() -> None:
     defaults = {each.name: getattr(CopyOptions(), each.name) for each in fields(CopyOptions)}
     assert defaults == {
         "method": "auto",
+        "client": "auto",
         "max_concurrent_requests": 128,
+        "max_requests_per_second": None,
+        "max_concurrent_listings": 8,
         "max_queued_batches": 20,
         "fail_fast": False,
         "multipart_threshold_bytes": 1 * GIB,
@@ -28,6 +31,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "max_attempts": 10,
         "retry_base_s": 0.2,
         "retry_max_s": 20.0,
+        "outage_after_s": 60.0,
         "connect_timeout_s": 10.0,
         "read_timeout_s": 120.0,
         "cleanup_timeout_s": 30.0,
@@ -51,7 +55,10 @@ def test_the_documented_relay_limit_is_true() -> None:
     "name, good, bad",
     [
         ("method", ["auto", "server_side", "relay"], ["AUTO", "", None, 1]),
+        ("client", ["auto", "wire", "boto"], ["WIRE", "", None, 1]),
         ("max_concurrent_requests", [1, 10_000], [0, 10_001, "8", True, 1.5]),
+        ("max_requests_per_second", [None, 0.01, 3_500], [0, -1, True, "5", float("inf")]),
+        ("max_concurrent_listings", [1, 1_000], [0, 1_001, None]),
         ("max_queued_batches", [1, 10_000_000], [0, -1, None]),
         ("fail_fast", [True, False], ["false", 0, None]),
         ("multipart_threshold_bytes", [5 * MIB, 5 * GIB], [5 * MIB - 1, 5 * GIB + 1, 1e9]),
@@ -63,6 +70,7 @@ def test_the_documented_relay_limit_is_true() -> None:
         ("max_errors_kept", [0, 100_000], [-1, 100_001]),
         ("retry_base_s", [1e-9, 3], [0, -1.0, float("inf"), "1"]),
         ("retry_max_s", [1e-9, 3], [0, float("nan"), None]),
+        ("outage_after_s", [0.1, 86_400], [0, float("inf"), None]),
         ("connect_timeout_s", [0.1], [0]),
         ("read_timeout_s", [0.1], [0]),
         ("cleanup_timeout_s", [0.1], [0]),

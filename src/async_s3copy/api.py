@@ -10,7 +10,7 @@ from async_s3copy.metrics import TransferMetrics
 from async_s3copy.model import S3Location
 from async_s3copy.observer import Observer
 from async_s3copy.operation import AccountLike, S3CopyOperation
-from async_s3copy.options import CopyOptions, Method
+from async_s3copy.options import ClientChoice, CopyOptions, Method
 
 
 async def copy(
@@ -23,7 +23,9 @@ async def copy(
     overwrite: bool = True,
     batch_size: int = 100,
     method: Method | None = None,
+    client: ClientChoice | None = None,
     max_concurrent_requests: int | None = None,
+    max_requests_per_second: float | None = None,
     fail_fast: bool | None = None,
     options: CopyOptions | None = None,
     observer: Observer | None = None,
@@ -43,7 +45,9 @@ async def copy(
         overwrite: ``True`` (default) replaces existing objects, ``False`` skips them.
         batch_size: Objects handed to the workers together, 1 to 1,000. Default 100.
         method: ``"auto"``, ``"server_side"`` or ``"relay"``; ``None`` takes the options'.
+        client: ``"auto"``, ``"wire"`` or ``"boto"``; ``None`` takes the options'.
         max_concurrent_requests: Requests in flight at most; ``None`` takes the options'.
+        max_requests_per_second: Requests started per second at most; ``None`` takes the options'.
         fail_fast: Stop at the first failed object; ``None`` takes the options'.
         options: Every other knob; ``None`` for the defaults.
         observer: Is told of progress.
@@ -67,7 +71,9 @@ async def copy(
         name: value
         for name, value in (
             ("method", method),
+            ("client", client),
             ("max_concurrent_requests", max_concurrent_requests),
+            ("max_requests_per_second", max_requests_per_second),
             ("fail_fast", fail_fast),
         )
         if value is not None

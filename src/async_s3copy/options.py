@@ -37,10 +37,10 @@ class CopyOptions:
         method: ``"server_side"`` copies inside S3 (the destination's credentials must be able to
             read the source), ``"relay"`` moves the bytes through this process (GET, then PUT),
             ``"auto"`` finds out once which of the two works. Default ``"auto"``.
-        client: ``"wire"`` sends the hot calls over connections of its own, with a fraction of the CPU
-            time; it needs an ordinary configuration (SigV4, no proxy, no hooks). ``"boto"`` sends
-            everything through aiobotocore, which takes any. ``"auto"``, the default, takes the wire
-            where it can, and logs once why where it cannot.
+        client: ``"wire"`` sends the hot calls over connections of its own, with a fraction of the
+            CPU time; it needs an ordinary configuration (SigV4, no proxy, no hooks). ``"boto"``
+            sends everything through aiobotocore, which takes any. ``"auto"``, the default, takes
+            the wire where it can, and logs once why where it cannot.
         max_concurrent_requests: Requests in flight at most, over listing, copies and parts of all
             objects together. Default 128: at 30-200 ms a request this fills what one core of
             Python can drive, and stays far below S3's 3,500 COPY/s per prefix.
@@ -76,6 +76,9 @@ class CopyOptions:
         retry_base_s: Upper bound of the first wait before a retry, in seconds; it doubles each time
             and the wait is drawn evenly from zero to the bound (full jitter). Default 0.2.
         retry_max_s: Largest bound of a wait, in seconds. Default 20, as the AWS SDKs do.
+        outage_after_s: When every request to a bucket has failed for so long, in seconds, the
+            operation ends with an error about the server instead of failing object after object.
+            Default 60: twice what a request's own retries bridge on average.
         connect_timeout_s: Time for opening a connection, in seconds. Default 10.
         read_timeout_s: Longest silence while waiting for a response, in seconds. Default 120: S3
             may think for a minute over a large CopyObject before its first byte.
@@ -103,6 +106,7 @@ class CopyOptions:
     max_attempts: int = 10
     retry_base_s: float = 0.2
     retry_max_s: float = 20.0
+    outage_after_s: float = 60.0
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 120.0
     cleanup_timeout_s: float = 30.0
@@ -123,6 +127,7 @@ class CopyOptions:
         for name in (
             "retry_base_s",
             "retry_max_s",
+            "outage_after_s",
             "connect_timeout_s",
             "read_timeout_s",
             "cleanup_timeout_s",

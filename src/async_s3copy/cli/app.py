@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 
@@ -16,8 +16,8 @@ from async_s3copy.cli.run import EXIT_USAGE, execute, print_error
 from async_s3copy.cli.views import make_view
 from async_s3copy.errors import S3CopyError, ValidationError
 from async_s3copy.model import S3Location
-from async_s3copy.options import CopyOptions
-from async_s3copy.rules import MAX_BATCH_SIZE
+from async_s3copy.options import ClientChoice, CopyOptions
+from async_s3copy.rules import MAX_BATCH_SIZE, check_rate
 
 if TYPE_CHECKING:
     from async_s3copy.s3.account import Account
@@ -30,6 +30,7 @@ EXIT_CODES_HELP: Final = (
 )
 
 _METHODS: Final = ("auto", "server-side", "relay")
+_CLIENTS: Final = get_args(ClientChoice)
 _DEFAULTS: Final = CopyOptions()
 
 app = typer.Typer(
@@ -135,6 +136,22 @@ def cp(  # noqa: PLR0917 - the parameters are the options
     concurrency: Annotated[
         int, typer.Option(min=1, max=10_000, help="Requests in flight at most.")
     ] = _DEFAULTS.max_concurrent_requests,
+    max_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--max-requests-per-second",
+            metavar="RATE",
+            help="Requests started per second at most; by default S3's limit is found out.",
+        ),
+    ] = None,
+    client: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(_CLIENTS),
+            help="wire is the fast path to S3, boto goes through aiobotocore, auto takes the wire "
+            "where the configuration allows it.",
+        ),
+    ] = "auto",
     batch_size: Annotated[
         int, typer.Option(min=1, max=MAX_BATCH_SIZE, help="Objects handed over together.")
     ] = 100,
@@ -187,7 +204,11 @@ def cp(  # noqa: PLR0917 - the parameters are the options
         if read.key is None and not recursive:
             raise ValidationError("SRC", source, "name an object unless --recursive is given")
         options = CopyOptions(
-            method=_method(method), max_concurrent_requests=concurrency, fail_fast=fail_fast
+            method=_choice("--method", method, _METHODS),
+            client=_choice("--client", client, _CLIENTS),
+            max_concurrent_requests=concurrency,
+            max_requests_per_second=_rate(max_rate),
+            fail_fast=fail_fast,
         )
     except S3CopyError as error:
         print_error(str(error))
@@ -259,8 +280,12 @@ def _verify(no_verify_ssl: bool, ca_bundle: Path | None) -> bool | str | None:
     return str(ca_bundle)
 
 
-def _method(given: str) -> Any:
+def _choice(option: str, given: str, choices: tuple[str, ...]) -> Any:
     name = given.lower().replace("_", "-")
-    if name not in _METHODS:
-        raise ValidationError("--method", given, f"be one of {', '.join(_METHODS)}")
+    if name not in choices:
+        raise ValidationError(option, given, f"be one of {', '.join(choices)}")
     return name.replace("-", "_")
+
+
+def _rate(given: float | None) -> float | None:
+    return None if given is None else check_rate("--max-requests-per-second", given)

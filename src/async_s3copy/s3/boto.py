@@ -11,14 +11,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import anyio
 from botocore import xform_name
 
 from async_s3copy.errors import S3ConnectionError, Side
-from async_s3copy.options import CopyOptions
 from async_s3copy.s3 import boto_answers as answers
 from async_s3copy.s3 import boto_requests as params
-from async_s3copy.s3.account import Account
 from async_s3copy.s3.boto_errors import translated
 from async_s3copy.s3.client import (
     ByteRange,
@@ -30,34 +27,9 @@ from async_s3copy.s3.client import (
     ObjectProperties,
 )
 from async_s3copy.s3.endpoint import Endpoint
-from async_s3copy.s3.session import s3_client_context
+from async_s3copy.s3.heads import SERVERS_WITH_TAG_COUNT
 
 _CHUNK_BYTES: Final = 256 * 1024
-
-
-@asynccontextmanager
-async def open_client(
-    account: Account, side: Side, options: CopyOptions
-) -> AsyncIterator[BotoClient]:
-    """Open one side's client; every connection is closed on the way out.
-
-    Args:
-        account: Whose credentials, which endpoint.
-        side: Which side the client speaks for.
-        options: Timeouts and the number of connections.
-
-    Raises:
-        CredentialsError: No usable credentials, or the role cannot be assumed.
-        S3Error: The configuration does not make a client.
-    """
-    async with translated("CreateClient", side, ""):
-        context = await s3_client_context(account, options, side)
-        client = await context.__aenter__()
-    try:
-        yield BotoClient(client, side)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await context.__aexit__(None, None, None)
 
 
 class BotoClient:
@@ -66,11 +38,17 @@ class BotoClient:
     Args:
         client: The client; whoever opened it closes it.
         side: Whose credentials it signs with.
+        session: The session it comes from.
+
+    Attributes:
+        client: The aiobotocore client.
+        side: Whose credentials it signs with.
     """
 
-    def __init__(self, client: Any, side: Side) -> None:
-        self._client = client
-        self._side: Side = side
+    def __init__(self, client: Any, side: Side, session: Any) -> None:
+        self.client = client
+        self.side: Side = side
+        self._session = session
         self._server = ""
         self._saw_tag_count = False
         meta = client.meta
@@ -85,7 +63,11 @@ class BotoClient:
     @property
     def reports_tag_count(self) -> bool:
         """Whether the server is known to count tags: by its name, or by having done so."""
-        return self._saw_tag_count or self._server.startswith(answers.SERVERS_WITH_TAG_COUNT)
+        return self._saw_tag_count or self._server.startswith(SERVERS_WITH_TAG_COUNT)
+
+    async def credentials(self) -> Any:
+        """Return botocore's credentials, which refresh themselves; ``None`` for none."""
+        return await self._session.get_credentials()
 
     async def list_page(
         self,
@@ -104,7 +86,7 @@ class BotoClient:
             MaxKeys=max_keys,
             **params.given(ContinuationToken=token, StartAfter=start_after),
         )
-        return answers.list_page(bucket, self._side, page)
+        return answers.list_page(bucket, self.side, page)
 
     async def head_object(
         self,
@@ -168,7 +150,7 @@ class BotoClient:
             **params.copy_source(source),
             **params.given(StorageClass=storage_class or None),
         )
-        return answers.etag(answer.get("CopyObjectResult"), "CopyObject", self._side, bucket, key)
+        return answers.etag(answer.get("CopyObjectResult"), "CopyObject", self.side, bucket, key)
 
     async def create_multipart_upload(
         self, bucket: str, key: str, properties: ObjectProperties
@@ -181,7 +163,7 @@ class BotoClient:
             headers=params.property_headers(properties),
             **params.given(StorageClass=properties.storage_class or None),
         )
-        return answers.upload_id(answer, self._side, bucket, key)
+        return answers.upload_id(answer, self.side, bucket, key)
 
     async def copy_part(
         self,
@@ -203,7 +185,7 @@ class BotoClient:
             CopySourceRange=str(byte_range),
             **params.copy_source(source),
         )
-        etag = answers.etag(answer.get("CopyPartResult"), "UploadPartCopy", self._side, bucket, key)
+        etag = answers.etag(answer.get("CopyPartResult"), "UploadPartCopy", self.side, bucket, key)
         return CompletedPart(part_number, etag)
 
     async def upload_part(
@@ -219,7 +201,7 @@ class BotoClient:
             **params.body_parameters(body, md5),
         )
         return CompletedPart(
-            part_number, answers.etag(answer, "UploadPart", self._side, bucket, key)
+            part_number, answers.etag(answer, "UploadPart", self.side, bucket, key)
         )
 
     async def complete_multipart_upload(
@@ -241,7 +223,7 @@ class BotoClient:
             UploadId=upload_id,
             MultipartUpload={"Parts": completed},
         )
-        return answers.etag(answer, "CompleteMultipartUpload", self._side, bucket, key)
+        return answers.etag(answer, "CompleteMultipartUpload", self.side, bucket, key)
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """AbortMultipartUpload."""
@@ -277,7 +259,7 @@ class BotoClient:
             **params.body_parameters(body, md5),
             **params.given(StorageClass=properties.storage_class or None),
         )
-        return answers.etag(answer, "PutObject", self._side, bucket, key)
+        return answers.etag(answer, "PutObject", self.side, bucket, key)
 
     @asynccontextmanager
     async def get_object(
@@ -311,7 +293,7 @@ class BotoClient:
     async def _chunks(self, stream: Any, size: int, bucket: str, key: str) -> AsyncIterator[bytes]:
         arrived = 0
         while True:
-            async with translated("GetObject", self._side, bucket, key):
+            async with translated("GetObject", self.side, bucket, key):
                 chunk = await stream.read(_CHUNK_BYTES)
             if not chunk:
                 break
@@ -322,7 +304,7 @@ class BotoClient:
                 f"the body ended after {arrived:,} of {size:,} bytes",
                 code="IncompleteBody",
                 operation="GetObject",
-                side=self._side,
+                side=self.side,
                 bucket=bucket,
                 key=key,
             )
@@ -340,8 +322,8 @@ class BotoClient:
             parameters["Key"] = key
         if headers:
             parameters[params.RAW_HEADERS] = headers
-        method = getattr(self._client, xform_name(operation))
-        async with translated(operation, self._side, bucket, key):
+        method = getattr(self.client, xform_name(operation))
+        async with translated(operation, self.side, bucket, key):
             answer: dict[str, Any] = await method(Bucket=bucket, **parameters)
         if not self._server:
             self._server = answers.headers(answer).get("server", "")

@@ -12,6 +12,7 @@ from botocore.parsers import ResponseParserError
 
 from async_s3copy.errors import CredentialsError, S3CopyError, S3Error, Side
 from async_s3copy.s3.codes import s3_error
+from async_s3copy.s3.heads import digits
 
 _CREDENTIALS: Final = (
     boto.NoCredentialsError,
@@ -101,5 +102,5 @@ def _no_response(code: str, message: str, **where: Any) -> S3Error:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("retry-after", "")
-    return float(value) if value.isdigit() else None
+    seconds = digits(headers.get("retry-after", ""))
+    return None if seconds is None else float(seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -36,8 +37,7 @@ class Endpoint:
     @property
     def is_aws(self) -> bool:
         """Whether this is S3 itself, the reference, rather than a compatible server."""
-        host = (urlsplit(self.url).hostname or "").rstrip(".")
-        return host.endswith(_AWS_SUFFIXES)
+        return _is_aws(self.url)
 
     def same_service(self, other: Endpoint) -> bool:
         """Tell whether a server-side copy between the two is possible at all.
@@ -55,3 +55,10 @@ class Endpoint:
         host = (parts.hostname or "").rstrip(".")
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
         return ("loopback" if host in _LOOPBACK else host, port)
+
+
+@lru_cache(maxsize=64)
+def _is_aws(url: str) -> bool:
+    """Answer once per endpoint: every copied object may ask."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    return host.endswith(_AWS_SUFFIXES)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from aiobotocore.config import AioConfig
@@ -24,10 +26,8 @@ from async_s3copy.s3.redact import redact_debug_logs
 _ROLE_SESSION_NAME = "async-s3copy"
 
 
-async def s3_client_context(
-    account: Account, options: CopyOptions, side: Side
-) -> AbstractAsyncContextManager[Any]:
-    """Return the context manager of an S3 client for one account.
+async def s3_session(account: Account, options: CopyOptions, side: Side) -> Any:
+    """Return the session whose credentials one account stands for: aioboto3's or aiobotocore's.
 
     Raises:
         CredentialsError: The role's own credentials cannot be found.
@@ -36,6 +36,13 @@ async def s3_client_context(
     session = account.session if account.session is not None else _session(account)
     if account.role_arn is not None:
         session = await _assuming_session(account, options, session, side)
+    return session
+
+
+def s3_client_context(
+    session: Any, account: Account, options: CopyOptions
+) -> AbstractAsyncContextManager[Any]:
+    """Return the context manager of an S3 client for one account, not entered yet."""
     settings = {
         "region_name": account.region,
         "endpoint_url": account.endpoint_url,
@@ -150,13 +157,39 @@ def _with_transport(config: AioConfig, given: Any) -> AioConfig:
     return config
 
 
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How botocore would open connections, after it has heard all settings.
+
+    Attributes:
+        verify: Whether TLS certificates are checked, or the CA bundle to check them against.
+        client_cert: Certificate (and key) to show to servers.
+        connector_args: Further settings for aiohttp; ``None`` for none.
+    """
+
+    verify: bool | str
+    client_cert: str | tuple[str, str] | None
+    connector_args: Mapping[str, Any] | None
+
+
 class _OneAttempt(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is untyped
-    """Send each request once.
+    """Send each request once, and tell how.
 
     On a kept-alive connection that turns out to be dead, aiohttp repeats an idempotent request
     unseen. A CopyObject with If-None-Match that succeeded the first time would then look refused;
     the governor repeats it knowingly.
     """
+
+    def __init__(self, verify: bool | str = True, **settings: Any) -> None:
+        super().__init__(verify=verify, **settings)
+        self.transport = Transport(
+            verify, settings.get("client_cert"), settings.get("connector_args")
+        )
+
+    def proxy_for(self, url: str) -> str | None:
+        """Return the proxy that requests to a URL take, if any."""
+        found: str | None = self._proxy_config.proxy_url_for(url)
+        return found
 
     async def _get_session(self, proxy_url: str | None) -> Any:
         session = await super()._get_session(proxy_url)

@@ -1,0 +1,231 @@
+"""Responses, turned into the Protocol's values or into the library's errors. Pure.
+
+A function per call, named like it. Each takes the response, the side that asked, the bucket and the
+key, and raises ``S3Error`` by S3's code. A success without what a success brings is none: unless it
+holds an ``<Error>``, which counts as its code, it raises ``InvalidResponseError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from async_s3copy.errors import Side
+from async_s3copy.model import unquoted
+from async_s3copy.s3 import heads
+from async_s3copy.s3.client import CompletedPart, ListPage, ObjectHead
+from async_s3copy.s3.wire.dates import http_date
+from async_s3copy.s3.wire.failures import ERROR_ROOTS, Call, s3_failure, unusable_success
+from async_s3copy.s3.wire.http import Response
+from async_s3copy.s3.wire.listing_xml import ListingParser
+from async_s3copy.s3.wire.xml import Element, XmlError, parse, quick_etag
+
+# The second is moto's.
+_PARTS_ROOTS: Final = ("ListPartsResult", "ListPartsResponse")
+_CHECKSUM_HEADERS: Final = {name: f"x-amz-checksum-{name.lower()}" for name in heads.CHECKSUMS}
+
+
+class ListingAnswer:
+    """Read one page of a listing, about a millisecond at a time.
+
+    Args:
+        response: The response to ListObjectsV2.
+        side: Whose credentials asked for it.
+        bucket: The bucket.
+
+    Raises:
+        S3Error: S3 refused.
+    """
+
+    def __init__(self, response: Response, side: Side, bucket: str) -> None:
+        self._response = response
+        self._call = Call("ListObjectsV2", side, bucket)
+        _refuse_failure(response, self._call)
+        self._parser = ListingParser(bucket, response.body)
+
+    def advance(self) -> bool:
+        """Read on for about a millisecond; returns whether the page is complete.
+
+        Raises:
+            S3Error: The answer is no listing; taken for one, a bucket would seem empty.
+        """
+        with self._readable():
+            return self._parser.advance()
+
+    def page(self) -> ListPage:
+        """Return the page, reading what is left of it.
+
+        Raises:
+            S3Error: The answer is no listing; taken for one, a bucket would seem empty.
+        """
+        with self._readable():
+            return self._parser.page()
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except XmlError as error:
+            problem = f"the answer holds no listing: {error}"
+            raise unusable_success(self._response, self._call, problem) from None
+
+
+def list_page(response: Response, side: Side, bucket: str) -> ListPage:
+    """Read the answer to ListObjectsV2 in one go."""
+    return ListingAnswer(response, side, bucket).page()
+
+
+def head_object(response: Response, side: Side, bucket: str, key: str) -> ObjectHead:
+    """Read the answer to HeadObject."""
+    _refuse_failure(response, Call("HeadObject", side, bucket, key))
+    return object_head(bucket, key, response.headers())
+
+
+def object_head(bucket: str, key: str, headers: Mapping[str, str]) -> ObjectHead:
+    """Read an object's head off the headers of a HEAD or a GET, by lowercase name."""
+    told = heads.Told(
+        content_length=heads.digits(headers.get("content-length", "")) or 0,
+        last_modified=http_date(headers.get("last-modified", "")),
+        etag=headers.get("etag", ""),
+        storage_class=headers.get("x-amz-storage-class", ""),
+        part_count=heads.digits(headers.get("x-amz-mp-parts-count", "")),
+        checksum_type=headers.get("x-amz-checksum-type", heads.FULL_OBJECT),
+        checksums={name: headers.get(header, "") for name, header in _CHECKSUM_HEADERS.items()},
+    )
+    return heads.object_head(bucket, key, headers, told)
+
+
+def get_object_tagging(response: Response, side: Side, bucket: str, key: str) -> dict[str, str]:
+    """Read the answer to GetObjectTagging."""
+    call = Call("GetObjectTagging", side, bucket, key)
+    root = _document(response, call, "Tagging")
+    try:
+        tag_set = root.child("TagSet")
+        return dict([] if tag_set is None else [_tag(tag) for tag in tag_set.children])
+    except XmlError as error:
+        raise unusable_success(response, call, f"the answer holds no tags: {error}") from None
+
+
+def put_object_tagging(response: Response, side: Side, bucket: str, key: str) -> None:
+    """Read the answer to PutObjectTagging."""
+    _refuse_failure_within(response, Call("PutObjectTagging", side, bucket, key))
+
+
+def copy_object(response: Response, side: Side, bucket: str, key: str) -> str:
+    """Read the answer to CopyObject; returns the new ETag, unquoted."""
+    return _etag_within(response, Call("CopyObject", side, bucket, key), "CopyObjectResult")
+
+
+def create_multipart_upload(response: Response, side: Side, bucket: str, key: str) -> str:
+    """Read the answer to CreateMultipartUpload; returns the upload id."""
+    call = Call("CreateMultipartUpload", side, bucket, key)
+    return _text_within(response, call, "InitiateMultipartUploadResult", "UploadId")
+
+
+def copy_part(
+    response: Response, side: Side, bucket: str, key: str, part_number: int
+) -> CompletedPart:
+    """Read the answer to UploadPartCopy."""
+    call = Call("UploadPartCopy", side, bucket, key)
+    return CompletedPart(part_number, _etag_within(response, call, "CopyPartResult"))
+
+
+def upload_part(
+    response: Response, side: Side, bucket: str, key: str, part_number: int
+) -> CompletedPart:
+    """Read the answer to UploadPart."""
+    call = Call("UploadPart", side, bucket, key)
+    return CompletedPart(part_number, _etag_header(response, call))
+
+
+def complete_multipart_upload(response: Response, side: Side, bucket: str, key: str) -> str:
+    """Read the answer to CompleteMultipartUpload; returns the new ETag, unquoted."""
+    call = Call("CompleteMultipartUpload", side, bucket, key)
+    return _etag_within(response, call, "CompleteMultipartUploadResult")
+
+
+def abort_multipart_upload(response: Response, side: Side, bucket: str, key: str) -> None:
+    """Read the answer to AbortMultipartUpload."""
+    _refuse_failure_within(response, Call("AbortMultipartUpload", side, bucket, key))
+
+
+def count_parts(response: Response, side: Side, bucket: str, key: str) -> int:
+    """Read the answer to ListParts; returns how many parts its page holds."""
+    root = _document(response, Call("ListParts", side, bucket, key), *_PARTS_ROOTS)
+    return sum(child.name == "Part" for child in root.children)
+
+
+def put_object(response: Response, side: Side, bucket: str, key: str) -> str:
+    """Read the answer to PutObject; returns the new ETag, unquoted."""
+    return _etag_header(response, Call("PutObject", side, bucket, key))
+
+
+def _document(response: Response, call: Call, *names: str) -> Element:
+    """Return the root of a success, which must have one of the names."""
+    _refuse_failure(response, call)
+    try:
+        root = parse(response.body)
+    except XmlError as error:
+        problem = f"the answer holds no {names[0]}: {error}"
+        raise unusable_success(response, call, problem) from None
+    if root.name not in names:
+        problem = f"the answer holds no {names[0]} but a {root.name}"
+        raise unusable_success(response, call, problem)
+    return root
+
+
+def _text_within(response: Response, call: Call, name: str, field: str) -> str:
+    """Return a text that a success must hold."""
+    root = _document(response, call, name)
+    try:
+        text = root.text(field)
+    except XmlError:
+        text = None
+    if not text:
+        raise unusable_success(response, call, f"the answer holds no {field}")
+    return text
+
+
+def _etag_within(response: Response, call: Call, name: str) -> str:
+    if response.status == 200 and (etag := quick_etag(response.body, name)):
+        return etag
+    return _told_etag(response, call, _text_within(response, call, name, "ETag"))
+
+
+def _etag_header(response: Response, call: Call) -> str:
+    _refuse_failure_within(response, call)
+    return _told_etag(response, call, response.headers().get("etag", ""))
+
+
+def _told_etag(response: Response, call: Call, text: str) -> str:
+    etag = unquoted(text)
+    if not etag:
+        raise unusable_success(response, call, "the answer holds no ETag")
+    return etag
+
+
+def _refuse_failure(response: Response, call: Call) -> None:
+    if response.status >= 300:
+        raise s3_failure(response, call)
+
+
+def _refuse_failure_within(response: Response, call: Call) -> None:
+    """Refuse failures, and the ``<Error>`` in a success whose body is of no other interest."""
+    _refuse_failure(response, call)
+    if not response.body.strip():
+        return
+    try:
+        root = parse(response.body)
+    except XmlError as error:
+        problem = f"the answer holds neither nothing nor XML: {error}"
+        raise unusable_success(response, call, problem) from None
+    if root.name in ERROR_ROOTS:
+        raise unusable_success(response, call, f"the answer holds an {root.name}")
+
+
+def _tag(tag: Element) -> tuple[str, str]:
+    name = tag.text("Key")
+    if tag.name != "Tag" or name is None:
+        raise XmlError(f"a <{tag.name}> without a <Key>")
+    return name, tag.text("Value") or ""

@@ -1,0 +1,194 @@
+"""RoutingTable: the buckets the wire knows the way to, with the keys and connections for it."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import anyio
+import anyio.to_thread
+from botocore.httpsession import get_cert_path
+
+from async_s3copy.errors import S3Error, Side, ValidationError
+from async_s3copy.options import CopyOptions
+from async_s3copy.s3.codes import s3_error
+from async_s3copy.s3.wire.failures import Call
+from async_s3copy.s3.wire.http import (
+    ConnectError,
+    ConnectionLostError,
+    MalformedResponseError,
+    ReadTimeoutError,
+    TlsError,
+    WireError,
+)
+from async_s3copy.s3.wire.keys import KeySource
+from async_s3copy.s3.wire.learn import learned, watching
+from async_s3copy.s3.wire.pool import Pool
+from async_s3copy.s3.wire.requests import RequestBuilder
+from async_s3copy.s3.wire.route import Origin, Route
+
+T = TypeVar("T")
+logger = logging.getLogger("async_s3copy")
+
+_CODES: Final[dict[type[WireError], str]] = {
+    ConnectError: "ConnectionError",
+    ConnectionLostError: "ConnectionError",
+    MalformedResponseError: "InvalidResponse",
+    ReadTimeoutError: "ReadTimeout",
+    TlsError: "SSLError",
+}
+# The bucket lives elsewhere, or has moved: botocore finds out where.
+_REDIRECTS: Final = (301, 302, 307, 308)
+_WRONG_REGION: Final = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
+
+
+@dataclass(slots=True)
+class Entry:
+    """The way to one bucket: how its requests are made, and the connections they take."""
+
+    route: Route
+    requests: RequestBuilder
+    pool: Pool
+
+
+class RoutingTable:
+    """Enter each bucket whose requests botocore has shown to be ordinary.
+
+    Args:
+        credentials: Where keys come from.
+        side: Which side they speak for.
+        options: Timeouts, the number of connections, and which client was asked for.
+        verify: Whether certificates are checked, or the CA bundle to check them against.
+        signs_payload: Whether bodies are hashed even where TLS vouches for them.
+        resent: Called when a request is sent again because its kept-alive connection was dead.
+    """
+
+    def __init__(
+        self,
+        credentials: KeySource,
+        side: Side,
+        options: CopyOptions,
+        *,
+        verify: bool | str,
+        signs_payload: bool,
+        resent: Callable[[], object],
+    ) -> None:
+        self._credentials = credentials
+        self._side: Side = side
+        self._options = options
+        self._verify = verify
+        self._signs_payload = signs_payload
+        self._resent = resent
+        self._entries: dict[str, Entry] = {}
+        self._pools: dict[Origin, Pool] = {}
+        self._off_limits: set[str] = set()
+
+    def get(self, bucket: str) -> Entry | None:
+        """Return the entry of a bucket, if it is known and its keys need no look."""
+        entry = self._entries.get(bucket)
+        if entry is None or self._credentials.current() is not entry.requests.keys:
+            return None
+        return entry
+
+    async def fresh(self, bucket: str) -> Entry | None:
+        """Return the entry of a bucket with the keys as they are now; ``None`` where none is known.
+
+        Raises:
+            CredentialsError: The keys have expired and cannot be refreshed.
+        """
+        entry = self._entries.get(bucket)
+        if entry is not None:
+            entry.requests.keys = await self._credentials.fetch()
+        return entry
+
+    def heed(self, bucket: str, error: S3Error) -> None:
+        """Forget the way to a bucket that is elsewhere; any other error is raised again."""
+        if error.status not in _REDIRECTS and error.code not in _WRONG_REGION:
+            raise error
+        self._entries.pop(bucket, None)
+
+    async def learn(self, bucket: str, key: str | None, call: Callable[[], Awaitable[T]]) -> T:
+        """Let botocore make a call, and enter the route it shows.
+
+        Raises:
+            ValidationError: ``client="wire"``, and the wire cannot take this bucket.
+        """
+        with watching() as seen:
+            answer = await call()
+        if seen.request is not None and not self._knows(bucket):
+            await self._open(bucket, key, seen.request)
+        return answer
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    def _knows(self, bucket: str) -> bool:
+        return bucket in self._entries or bucket in self._off_limits
+
+    async def _open(self, bucket: str, key: str | None, request: Any) -> None:
+        keys = await self._credentials.fetch()
+        found = learned(request, key, keys, signs_payload=self._signs_payload)
+        if isinstance(found, str):
+            self._off_limits.add(bucket)
+            stay_on_botocore(self._side, self._options, f"for bucket {bucket!r} {found}")
+            return
+        pool = await self._pool(found)
+        self._entries[bucket] = Entry(found, RequestBuilder(found, keys), pool)
+
+    async def _pool(self, route: Route) -> Pool:
+        if route.origin not in self._pools:
+            secure = route.origin.scheme == "https"
+            # Reading a CA bundle takes 20 ms and more.
+            tls = await anyio.to_thread.run_sync(tls_context, self._verify) if secure else None
+            # Another task may have been faster meanwhile.
+            self._pools.setdefault(
+                route.origin,
+                Pool(
+                    route.origin,
+                    tls=tls,
+                    max_connections=self._options.max_concurrent_requests + 1,
+                    connect_timeout_s=self._options.connect_timeout_s,
+                    read_timeout_s=self._options.read_timeout_s,
+                    resent=self._resent,
+                ),
+            )
+        return self._pools[route.origin]
+
+
+def stay_on_botocore(side: Side, options: CopyOptions, reason: str) -> None:
+    """Say once why requests do not take the wire.
+
+    Raises:
+        ValidationError: The wire was asked for by name.
+    """
+    if options.client == "wire":
+        raise ValidationError("client", "wire", f"be 'auto' or 'boto' on the {side} side: {reason}")
+    logger.info("client.boto: the %s side's requests go through aiobotocore: %s", side, reason)
+
+
+def tls_context(verify: bool | str) -> ssl.SSLContext:
+    """Return the TLS settings that botocore's ``verify`` stands for."""
+    if verify is False:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    return ssl.create_default_context(cafile=get_cert_path(verify))
+
+
+def as_s3_error(error: WireError, call: Call) -> S3Error:
+    """Return the library's error for an answer that could not be had."""
+    return s3_error(
+        _CODES[type(error)],
+        0,
+        str(error),
+        operation=call.operation,
+        side=call.side,
+        bucket=call.bucket,
+        key=call.key,
+    )

@@ -1,0 +1,48 @@
+"""Turns: answers that arrive together wake their tasks a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+# What a task does between two answers takes a tenth of a millisecond: two milliseconds a turn.
+_TASKS_A_TURN: Final = 20
+
+
+class Turns:
+    """Give results to futures, so many per turn of the event loop.
+
+    A server whose answers take the same time answers hundreds of requests at once. Woken together,
+    their tasks would all run before anything else: a timer of some other task in the same loop,
+    due meanwhile, would be late by their sum.
+
+    Args:
+        loop: The event loop.
+    """
+
+    __slots__ = ("_loop", "_results", "_scheduled")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._results: deque[tuple[asyncio.Future[object], object]] = deque()
+        self._scheduled = False
+
+    def give(self, future: asyncio.Future[T], result: T) -> None:
+        """Set a future's result in one of the next turns; a future done meanwhile is left alone."""
+        self._results.append((future, result))  # type: ignore[arg-type]  # a future of its own type
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        results = self._results
+        for _ in range(min(_TASKS_A_TURN, len(results))):
+            future, result = results.popleft()
+            if not future.done():
+                future.set_result(result)
+        self._scheduled = bool(results)
+        if results:
+            self._loop.call_soon(self._turn)

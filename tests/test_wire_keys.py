@@ -1,0 +1,140 @@
+"""Keys as they are now: static, refreshed ahead of time, expired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+from aiobotocore.credentials import AioCredentials, AioRefreshableCredentials
+
+from async_s3copy import CredentialsError
+from async_s3copy.s3.wire.keys import KeySource
+from async_s3copy.s3.wire.sigv4 import Keys
+from tests.harness import all_idle
+
+pytestmark = pytest.mark.stack_b
+
+
+@dataclass
+class Clock:
+    """A clock that the test sets."""
+
+    now_s: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@dataclass
+class Issuer:
+    """Issues temporary keys, one after the other, through botocore's own machinery."""
+
+    lifetime_s: float = 3_600
+    issued: int = 0
+    fails: bool = False
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    release: anyio.Event | None = field(default=None)
+
+    async def issue(self) -> dict[str, Any]:
+        if self.release is not None:
+            await self.release.wait()
+        if self.fails:
+            raise ValueError("the issuer is closed")
+        self.issued += 1
+        return {
+            "access_key": f"AK{self.issued}",
+            "secret_key": "secret",
+            "token": f"token-{self.issued}",
+            "expiry_time": (self.now + timedelta(seconds=self.lifetime_s)).isoformat(),
+        }
+
+
+async def refreshable(issuer: Issuer) -> AioRefreshableCredentials:
+    """Make credentials whose clock is the issuer's."""
+    first = await issuer.issue()
+    return AioRefreshableCredentials(
+        first["access_key"],
+        first["secret_key"],
+        first["token"],
+        issuer.now + timedelta(seconds=issuer.lifetime_s),
+        issuer.issue,
+        "test",
+        time_fetcher=lambda: issuer.now,
+    )
+
+
+async def test_plain_keys_are_looked_at_once_a_second() -> None:
+    """Between two looks the very same object is handed out, without asking botocore."""
+    clock = Clock()
+    source = KeySource(AioCredentials("AK", "secret", "token"), "source", clock=clock)
+    assert source.current() is None
+    keys = await source.fetch()
+    assert keys == Keys("AK", "secret", "token")
+    assert source.current() is keys
+    clock.now_s += 1.5
+    assert source.current() is None
+    assert await source.fetch() is keys
+    assert source.current() is keys
+
+
+async def test_no_credentials_name_the_side() -> None:
+    """An account without credentials fails by its side."""
+    with pytest.raises(CredentialsError, match=r"^destination credentials: none were found"):
+        await KeySource(None, "destination").fetch()
+
+
+async def test_due_keys_are_refreshed_by_one_request_while_others_go_on() -> None:
+    """Ten minutes before they expire: one caller waits for new keys, the rest use the old ones."""
+    clock, issuer = Clock(), Issuer()
+    source = KeySource(await refreshable(issuer), "source", clock=clock)
+    old = await source.fetch()
+    issuer.now += timedelta(seconds=issuer.lifetime_s - 800)  # advisory, not mandatory
+    issuer.release = anyio.Event()
+    clock.now_s += 2
+    fetched: list[Keys] = []
+
+    async def fetch() -> None:
+        fetched.append(await source.fetch())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(fetch)
+        await all_idle()
+        assert source.current() is old
+        clock.now_s += 2  # the next look comes while the refresh is still under way
+        assert source.current() is None
+        assert await source.fetch() is old
+        assert fetched == []
+        issuer.release.set()
+    assert fetched == [Keys("AK2", "secret", "token-2")]
+    assert source.current() is fetched[0]
+    assert issuer.issued == 2
+
+
+async def test_a_refresh_that_fails_early_keeps_the_old_keys() -> None:
+    """While the old keys are good, an issuer that is down harms nobody."""
+    clock, issuer = Clock(), Issuer()
+    source = KeySource(await refreshable(issuer), "source", clock=clock)
+    old = await source.fetch()
+    issuer.now += timedelta(seconds=issuer.lifetime_s - 800)
+    issuer.fails = True
+    clock.now_s += 2
+    assert await source.fetch() is old
+
+
+async def test_keys_that_cannot_be_refreshed_in_the_end_are_an_error_each_time() -> None:
+    """Expired keys are never handed out, and every request asks again."""
+    clock, issuer = Clock(), Issuer()
+    source = KeySource(await refreshable(issuer), "source", clock=clock)
+    await source.fetch()
+    issuer.now += timedelta(seconds=issuer.lifetime_s + 1)
+    issuer.fails = True
+    clock.now_s += 2
+    for _ in range(2):
+        with pytest.raises(CredentialsError, match="source credentials: the issuer is closed"):
+            await source.fetch()
+        assert source.current() is None
+    issuer.fails = False
+    assert await source.fetch() == Keys("AK2", "secret", "token-2")
