@@ -6,11 +6,14 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Final, get_args
 
 import pytest
 import pytest_asyncio
+from botocore.handlers import BUILTIN_HANDLERS
 from moto.server import ThreadedMotoServer
 
+from async_s3copy.options import ClientChoice, CopyOptions
 from async_s3copy.testing.seaweedfs import Identity, SeaweedFS
 from tests.support import Buckets, Identities, S3Server, make_buckets
 
@@ -33,6 +36,34 @@ def isolated_aws_environment(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(home))
     return home / "config"
+
+
+# Importing moto, even for its server alone, hooks every botocore client of the process; the wire
+# rightly keeps away from such clients.
+BUILTIN_HANDLERS[:] = [
+    entry for entry in BUILTIN_HANDLERS if not type(entry[1]).__module__.startswith("moto.")
+]
+
+SERVERS: Final = frozenset(("seaweedfs", "moto", "server"))
+# They do not copy through the library, or give the client themselves.
+NOT_BY_CLIENT: Final = ("test_testing_seaweedfs", "test_cli", "test_cli_demo", "test_docs")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that copies on a real or scripted server with both clients."""
+    on_a_server = not SERVERS.isdisjoint(metafunc.fixturenames)
+    if on_a_server and metafunc.module.__name__.rpartition(".")[2] not in NOT_BY_CLIENT:
+        metafunc.parametrize("client_choice", get_args(ClientChoice)[1:], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def client_choice(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a client the default of every operation: the wire by name refuses to be replaced."""
+    choice: str = getattr(request, "param", "auto")
+    defaults = CopyOptions.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "client", choice)
+    return choice
 
 
 @pytest.fixture(autouse=True)

@@ -122,6 +122,10 @@ class FakeS3:
         self.reports_tag_count = True
         self.honours_pins = True
         self.ignores_abort_times = 0
+        self.ignores_start_after = False
+        self.lists_unordered = False
+        self.sorts_folders = False
+        self.gives_tokens = True
         self.damages: Counter[str] = Counter()
         self.in_flight = 0
         self.flying: Counter[str | None] = Counter()
@@ -147,6 +151,25 @@ class FakeS3:
 
     def made(self, operation: str) -> list[Call]:
         return [call for call in self.calls if call.operation == operation]
+
+    def listed_after(self, bucket: str, token: str | None, start_after: str | None) -> list[str]:
+        """The keys that follow a token or a key, in this server's order of listing."""
+        keys = sorted(self.buckets[bucket], key=self._place)
+        if token is None and self.ignores_start_after:
+            return keys
+        after = token or start_after
+        if after is None:
+            return keys
+        if token is None and self.lists_unordered:
+            return [key for key in keys if key.encode() > after.encode()]
+        return [key for key in keys if self._place(key) > self._place(after)]
+
+    def _place(self, key: str) -> list[bytes]:
+        if self.lists_unordered:
+            return [md5_hex(key.encode()).encode()]
+        if self.sorts_folders:
+            return key.encode().split(b"/")
+        return [key.encode()]
 
     def damaged(self, call: Call, data: bytes) -> bytes:
         """Flip the first byte of a body as often as the script says."""

@@ -55,13 +55,14 @@ class FakeClient:
         call = Call("ListObjectsV2", self.side, bucket, None, token=token, start_after=start_after)
 
         def effect() -> ListPage:
-            after = (token or start_after or "").encode()
-            keys = sorted(self._bucket(call), key=str.encode)
-            found = [key for key in keys if key.startswith(prefix) and key.encode() > after]
+            stored = self._bucket(call)
+            keys = self.server.listed_after(bucket, token, start_after)
+            found = [key for key in keys if key.startswith(prefix)]
             size = min(max_keys, self.server.page_size)
             shown, truncated = found[:size], len(found) > size
-            objects = [self._object(bucket, key, self._bucket(call)[key]) for key in shown]
-            return ListPage(objects, shown[-1] if truncated else None, truncated)
+            objects = [self._object(bucket, key, stored[key]) for key in shown]
+            gives_token = truncated and self.server.gives_tokens
+            return ListPage(objects, shown[-1] if gives_token else None, truncated)
 
         return await self.server.answer(call, effect)
 

@@ -86,7 +86,7 @@ class World:
 
         @asynccontextmanager
         async def open_client(
-            account: Account, side: Side, options: CopyOptions
+            account: Account, side: Side, options: CopyOptions, resent: Callable[[], object]
         ) -> AsyncIterator[FakeClient]:
             yield FakeClient(self.source if side == "source" else self.destination, side)
 
@@ -94,7 +94,7 @@ class World:
             self.transfers.append(Transfer(**fields))
             return self.transfers[-1]
 
-        monkeypatch.setattr("async_s3copy.s3.boto.open_client", open_client)
+        monkeypatch.setattr("async_s3copy.s3.opening.open_client", open_client)
         monkeypatch.setattr("async_s3copy.operation.Transfer", make_transfer)
         monkeypatch.setattr("async_s3copy.engine.upload._ABORT_PAUSE_S", 0)
         return self

@@ -1,12 +1,17 @@
-"""The bounded queue between the lister and the workers."""
+"""The bounded queue between the listers and the workers."""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+from collections import deque
 from collections.abc import Sequence
 
 import anyio
 import anyio.lowlevel
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from async_s3copy.engine.batches import BatchQueue
 from async_s3copy.model import S3Object
@@ -141,3 +146,112 @@ async def test_a_cancelled_lister_queues_nothing() -> None:
     queue.close()
     assert await queue.take() is not None
     assert await queue.take() is None
+
+
+async def test_a_batch_wakes_as_many_workers_as_it_has_objects() -> None:
+    """Hundreds of idle workers do not all look for the same few objects."""
+    queue, looks = BatchQueue(5), 0
+
+    class Looked(deque[S3Object]):
+        def __bool__(self) -> bool:
+            nonlocal looks
+            looks += 1
+            return len(self) > 0
+
+    queue._current = Looked()
+    async with anyio.create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(queue.take)
+        await all_idle()
+        before = looks
+        await queue.put(batch(0, 3))
+        await all_idle()
+        # Each of the three looks when it is woken, and one of them once more for the new batch.
+        assert looks - before == 4
+        group.cancel_scope.cancel()
+
+
+async def test_an_object_at_hand_is_taken_at_once() -> None:
+    """No turn of the event loop is lost where nothing has to be waited for."""
+    queue = BatchQueue(5)
+    await queue.put(batch(0, 2))
+    taking = queue.take()
+    with pytest.raises(StopIteration) as taken:
+        taking.send(None)
+    assert taken.value.value.key == "00000"
+
+
+async def test_workers_starve_only_after_there_was_something_to_do() -> None:
+    """Before the first batch nobody is starving; nor while an object waits."""
+    queue, seen = BatchQueue(2), []
+    async with anyio.create_task_group() as group:
+        for workers, objects in ((1, 0), (0, 2), (2, 0), (0, 1)):
+            for _ in range(workers):
+                group.start_soon(queue.take)
+            if objects:
+                await queue.put(batch(0, objects))
+            await all_idle()
+            seen.append(queue.starving)
+    # One waits from the start; then one object is left; then one waits; then it is served.
+    assert seen == [False, False, True, False]
+
+
+async def test_several_listers_share_the_room_there_is() -> None:
+    """Each batch that leaves lets one waiting lister in; one cancelled then lets the next in."""
+    queue = BatchQueue(1)
+    await queue.put(batch(0, 1))
+    listers = [asyncio.create_task(queue.put(batch(n, 1))) for n in (1, 2, 3)]
+    await all_idle()
+    assert await queue.take() is not None
+    listers[0].cancel()
+    await all_idle()
+    assert [lister.done() for lister in listers] == [True, True, False]
+    assert listers[0].cancelled()
+    for key in ("00002", "00003"):
+        item = await queue.take()
+        assert item is not None
+        assert item.key == key
+        await all_idle()
+    assert listers[2].done()
+
+
+@settings(deadline=None)
+@given(
+    bound=st.integers(1, 4),
+    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=20),
+    workers=st.integers(1, 9),
+    listers=st.integers(1, 4),
+    cancelled=st.sets(st.integers(0, 40)),
+)
+async def test_nothing_is_lost_or_stuck_whoever_is_cancelled(
+    bound: int, sizes: list[int], workers: int, listers: int, cancelled: set[int]
+) -> None:
+    """Workers that are cancelled while they wait give their call to others; all objects come."""
+    queue, turns = BatchQueue(bound), itertools.count()
+    taken: list[str] = []
+    firsts = list(itertools.accumulate(sizes, initial=0))
+    shares = [list(zip(firsts, sizes, strict=False))[n::listers] for n in range(listers)]
+
+    async def work() -> None:
+        while True:
+            with anyio.CancelScope() as scope:
+                if next(turns) in cancelled:
+                    asyncio.get_running_loop().call_soon(scope.cancel)
+                item = await queue.take()
+                if item is None:
+                    return
+                taken.append(item.key)
+            await anyio.lowlevel.checkpoint()
+
+    async def put(share: list[tuple[int, int]]) -> None:
+        for first, size in share:
+            await queue.put(batch(first, size))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(workers):
+            group.start_soon(work)
+        async with anyio.create_task_group() as putting:
+            for share in shares:
+                putting.start_soon(put, share)
+        queue.close()
+    assert sorted(taken) == [f"{n:05}" for n in range(sum(sizes))]

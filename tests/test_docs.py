@@ -190,7 +190,8 @@ def test_the_command_line_page_lists_every_option_and_no_other() -> None:
 def test_every_option_named_exists(page: Path) -> None:
     """No page names a command-line option of ``async-s3copy`` that there is not."""
     text = page.read_text(encoding="utf-8")
-    known = _options("cp") | _options("demo") | {"--version", "--strict"}
+    benchmarks = {"--scenario", "--contender", "--repeat", "--output"}
+    known = _options("cp") | _options("demo") | {"--version", "--strict"} | benchmarks
     assert set(_OPTION.findall(text)) <= known
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -13,10 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_s3copy import CopyOptions, S3Error
-from async_s3copy.engine.governor import Governor, GovernorStatistics, retry_wait_s
+from async_s3copy.engine import rates
+from async_s3copy.engine.governor import Governor, retry_wait_s
+from async_s3copy.engine.lanes import Kind
+from async_s3copy.engine.shared import EndpointLoad, Share
+from async_s3copy.errors import Side
 from async_s3copy.metrics import MetricsRecorder, TransferMetrics
 from tests.fake_server import Call
-from tests.harness import all_idle, fast_options, settle
+from tests.harness import all_idle, fast_options, outcome_of, settle
 
 CALL = Call("CopyObject", "destination", "my-bucket", "k")
 OPTIONS = CopyOptions(max_concurrent_requests=3, max_attempts=5, retry_base_s=1, retry_max_s=10)
@@ -25,11 +30,20 @@ OPTIONS = CopyOptions(max_concurrent_requests=3, max_attempts=5, retry_base_s=1,
 class Rig:
     """A governor whose waits are recorded, not waited."""
 
-    def __init__(self, options: CopyOptions = OPTIONS, jitter: float = 0.5) -> None:
+    def __init__(
+        self, options: CopyOptions = OPTIONS, jitter: float = 0.5, *, shared: bool = False
+    ) -> None:
         self.recorder = MetricsRecorder("test")
         self.waits: list[float] = []
         self.load_while_waiting: list[int] = []
-        self.governor = Governor(options, self.recorder, sleep=self.sleep, jitter=lambda: jitter)
+        self.governor = Governor(
+            options,
+            self.recorder,
+            source=share_of("source") if shared else None,
+            destination=share_of("destination") if shared else None,
+            sleep=self.sleep,
+            jitter=lambda: jitter,
+        )
 
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -39,6 +53,10 @@ class Rig:
     @property
     def metrics(self) -> TransferMetrics:
         return self.recorder.snapshot()
+
+
+def share_of(bucket: str) -> Share:
+    return EndpointLoad("http://localhost", time.monotonic).join(bucket, 3)
 
 
 def answers(script: Sequence[S3Error | str]) -> Callable[[], Awaitable[str]]:
@@ -57,6 +75,12 @@ def answers(script: Sequence[S3Error | str]) -> Callable[[], Awaitable[str]]:
 
 def refused(code: str, status: int = 0, retry_after_s: float | None = None) -> S3Error:
     return CALL.error(code, status, retry_after_s=retry_after_s)
+
+
+def load(governor: Governor) -> tuple[int, int, int]:
+    """In flight, waiting, and the limit."""
+    now = governor.statistics()
+    return now.in_flight, now.waiting, now.limit
 
 
 @pytest.mark.parametrize("limit", [1, 3, 16])
@@ -88,7 +112,7 @@ async def test_the_limit_is_reached_and_never_exceeded(limit: int) -> None:
         for number in range(100):
             group.start_soon(task, number)
     assert most == limit
-    assert rig.governor.statistics() == GovernorStatistics(0, 0, limit)
+    assert load(rig.governor) == (0, 0, limit)
     assert rig.metrics.requests_sent == 199
     assert rig.metrics.requests_retried == 99
 
@@ -100,7 +124,7 @@ async def test_statistics_tell_who_waits() -> None:
         for _ in range(5):
             group.start_soon(rig.governor.call, release.wait)
         await all_idle()
-        assert rig.governor.statistics() == GovernorStatistics(in_flight=3, waiting=2, limit=3)
+        assert load(rig.governor) == (3, 2, 3)
         release.set()
 
 
@@ -329,4 +353,157 @@ async def test_an_ordinary_request_is_cancelled_at_once() -> None:
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
-    assert rig.governor.statistics() == GovernorStatistics(0, 0, 3)
+    assert load(rig.governor) == (0, 0, 3)
+
+
+async def test_a_request_that_nothing_holds_back_does_not_yield() -> None:
+    """The governor costs a request no turn of the event loop."""
+    rig, turns = Rig(), list[str]()
+
+    async def request() -> str:
+        return "done"
+
+    asyncio.get_running_loop().call_soon(turns.append, "a turn")
+    for _ in range(100):
+        assert await rig.governor.call(request) == "done"
+    assert turns == []
+
+
+async def test_listings_have_a_limit_of_their_own_within_the_common_one() -> None:
+    """Two listings at most, and with the copies no more than four requests in flight."""
+    rig = Rig(CopyOptions(max_concurrent_requests=4, max_concurrent_listings=2))
+    release = anyio.Event()
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(lambda: rig.governor.call(release.wait, kind="list"))
+        await all_idle()
+        assert load(rig.governor) == (2, 3, 4)
+        for _ in range(5):
+            group.start_soon(rig.governor.call, release.wait)
+        await all_idle()
+        now = rig.governor.statistics()
+        assert load(rig.governor) == (4, 6, 4)
+        assert (now.listings.in_flight, now.listings.waiting, now.listings.limit) == (2, 3, 2)
+        assert (now.objects.in_flight, now.objects.waiting, now.objects.limit) == (2, 3, 4)
+        release.set()
+
+
+async def test_copies_do_not_wait_for_listings() -> None:
+    """A listing that waits for a listing's place keeps no copy from its own."""
+    rig, release = (
+        Rig(CopyOptions(max_concurrent_requests=4, max_concurrent_listings=1)),
+        anyio.Event(),
+    )
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(lambda: rig.governor.call(release.wait, kind="list"))
+        await settle(lambda: rig.governor.statistics().listings.waiting == 2)
+        assert await rig.governor.call(answers(["done"])) == "done"
+        release.set()
+
+
+async def throttle(rig: Rig, kind: Kind, side: Side) -> None:
+    """Let a server refuse enough requests of a kind to make a limit."""
+
+    async def refuse() -> None:
+        raise refused("SlowDown", 503)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(rates.FIRST_EVIDENCE):
+            group.start_soon(
+                outcome_of, rig.governor.call(refuse, kind=kind, side=side, max_attempts=1)
+            )
+
+
+@pytest.mark.parametrize("kind", ["object", "list"])
+@pytest.mark.parametrize("side", ["source", "destination"])
+async def test_a_limit_holds_for_one_kind_at_one_place(kind: Kind, side: Side) -> None:
+    """SlowDowns of copies slow neither the listing of that bucket nor anything at the other."""
+    rig = Rig(shared=True)
+    await throttle(rig, kind, side)
+    slowed = {
+        (each_kind, each_side)
+        for (each_side, each_kind), way in rig.governor._ways.items()
+        if way.lane.rate_per_s is not None
+    }
+    assert slowed == {(kind, side)}
+    now = rig.governor.statistics()
+    assert (now.objects.rate_per_s is not None) == (kind == "object")
+    assert (now.listings.rate_per_s is not None) == (kind == "list")
+
+
+@pytest.mark.parametrize(
+    "kind, side, place",
+    [
+        ("object", None, "destination"),
+        ("list", None, "source"),
+        ("object", "source", "source"),
+        ("list", "destination", "destination"),
+    ],
+)
+async def test_a_request_goes_to_its_kinds_usual_side(
+    kind: Kind, side: Side | None, place: Side
+) -> None:
+    """Listings go to the source and everything else to the destination, unless said otherwise."""
+    rig = Rig(shared=True)
+
+    async def request() -> None:
+        assert {where for where, way in rig.governor._ways.items() if way.in_flight} == {
+            (place, kind)
+        }
+
+    await rig.governor.call(request, kind=kind, side=side)
+
+
+@pytest.mark.parametrize("held_by", ["permits", "lane", "cap"])
+@pytest.mark.parametrize("how", ["task", "scope"])
+async def test_cancelled_while_waiting_nothing_was_sent_and_nothing_is_held(
+    held_by: str, how: str
+) -> None:
+    """Whatever holds a request back, a cancellation ends the wait and leaves no trace."""
+    cap = 1e-3 if held_by == "cap" else None
+    rig = Rig(CopyOptions(max_concurrent_requests=1, max_requests_per_second=cap, max_attempts=1))
+    release, scope, sent = anyio.Event(), anyio.CancelScope(), 0
+    if held_by == "lane":
+        await throttle(rig, "object", "destination")
+    first = asyncio.create_task(rig.governor.call(release.wait))
+
+    async def request() -> None:
+        nonlocal sent
+        sent += 1
+
+    async def main() -> None:
+        with scope:
+            await rig.governor.call(request)
+
+    await settle(lambda: sum(load(rig.governor)[:2]) == 1)
+    task = asyncio.create_task(main())
+    await settle(lambda: sum(load(rig.governor)[:2]) == 2)
+    cancelling(how, task, scope)
+    await asyncio.wait([task])
+    assert sent == 0
+    release.set()
+    first.cancel()
+    await asyncio.wait([first])
+    assert load(rig.governor) == (0, 0, 1)
+    way = rig.governor._ways["destination", "object"]
+    assert [permits.held for permits in way.permits] == [0, 0]
+
+
+@pytest.mark.parametrize("how", ["task", "scope"])
+async def test_an_uninterrupted_request_is_not_begun_after_a_cancellation(how: str) -> None:
+    """What a cancellation would have to wait for is not even sent once it was cancelled."""
+    rig, scope, sent = Rig(), anyio.CancelScope(), list[str]()
+
+    async def request() -> None:
+        sent.append("sent")
+
+    async def main() -> None:
+        with scope:
+            cancelling(how, task, scope)
+            await rig.governor.call(request, uninterrupted=True)
+
+    task = asyncio.create_task(main())
+    await asyncio.wait([task])
+    assert sent == []
+    assert task.cancelled() or scope.cancelled_caught

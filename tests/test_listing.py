@@ -1,19 +1,24 @@
-"""Listings: paged by token, or after the last key; never for ever, never beyond the prefix."""
+"""Listings: each key once, by one request or several at a time; never for ever, never elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
+import anyio.lowlevel
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from async_s3copy import InvalidResponseError, NoSuchBucketError, S3Error
-from async_s3copy.engine.listing import batches, first_page, pages
+from async_s3copy.engine.lister import Lister
+from async_s3copy.engine.listing import batches, first_page
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.model import S3Object
 from async_s3copy.s3.client import ListPage
-from tests.fake_server import OTHER, Call, FakeS3, Fault
+from tests.fake_server import AWS, OTHER, Call, FakeS3, Fault, Phase
 from tests.fakes import LONG_AGO, FakeClient
-from tests.harness import transfer_of
+from tests.harness import all_idle, fast_options, outcome_of, transfer_of
 
 
 def item(key: str) -> S3Object:
@@ -53,9 +58,27 @@ def scripted(*script: ListPage) -> tuple[Transfer, FakeS3]:
     return transfer, client.server
 
 
+class Listed:
+    """What a lister hands out, page by page."""
+
+    def __init__(self) -> None:
+        self.pages: list[list[str]] = []
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for page in self.pages for key in page]
+
+    async def emit(self, objects: Sequence[S3Object]) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.pages.append([each.key for each in objects])
+
+
 async def listed(transfer: Transfer) -> list[str]:
+    """List one page after the other."""
     start = await first_page(transfer, max_attempts=3)
-    return [each.key async for found in pages(transfer, start) for each in found.objects]
+    found = Listed()
+    await Lister(transfer, start, wanted=lambda running: 1).run(found.emit)
+    return found.keys
 
 
 @pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 21, 50])
@@ -109,6 +132,7 @@ async def test_an_empty_page_with_a_token_is_continued() -> None:
         ([page("in/a", token="1"), page("in/a", token="2")], "repeats the same page"),
         ([page("in/a", truncated=True), page("in/a", truncated=True)], "repeats the same page"),
         ([page(token="1"), page(token="1")], "repeats the same page"),
+        ([page("in/a", "in/b", token="1"), page("in/b", "in/c", token="2")], "names 'in/b' twice"),
         ([page("other/a")], "ignores the prefix: it names 'other/a'"),
         ([page("in/a", "other/b")], "ignores the prefix: it names 'other/b'"),
         ([page("in/a", token="1"), page("other/a")], "ignores the prefix: it names 'other/a'"),
@@ -138,8 +162,9 @@ async def test_pages_are_retried(fails_first: bool) -> None:
         server.faults = faults
     start = await first_page(transfer, max_attempts=3)
     server.faults = faults
-    found = [each.key async for each_page in pages(transfer, start) for each in each_page.objects]
-    assert found == [f"in/{n}" for n in range(5)]
+    found = Listed()
+    await Lister(transfer, start).run(found.emit)
+    assert found.keys == [f"in/{n}" for n in range(5)]
     assert transfer.recorder.snapshot().requests_throttled == 2
 
 
@@ -167,6 +192,366 @@ async def test_a_missing_bucket_is_said_to_be_missing() -> None:
 def test_pages_are_cut_into_batches(keys: int, size: int, cut: list[int]) -> None:
     """Batches of ``batch_size`` in the listing's order, the last one smaller."""
     objects = [item(f"in/{n}") for n in range(keys)]
-    found = batches(ListPage(objects, None, False), size)
+    found = batches(objects, size)
     assert [len(batch) for batch in found] == cut
     assert [each for batch in found for each in batch] == objects
+
+
+# Several at a time.
+
+
+def filled(keys: Sequence[str], *, page_size: int = 10) -> FakeS3:
+    server = FakeS3(page_size=page_size)
+    for key in keys:
+        server.put("source-bucket", key, b"x")
+    return server
+
+
+def parallel(server: FakeS3, listers: int = 8) -> Transfer:
+    return transfer_of(
+        server,
+        options=fast_options(max_concurrent_listings=listers, max_concurrent_requests=64),
+    )
+
+
+async def run(transfer: Transfer, found: Listed, **more: object) -> Lister:
+    lister = Lister(transfer, await first_page(transfer, max_attempts=3), **more)  # type: ignore[arg-type]
+    await lister.run(found.emit)
+    return lister
+
+
+KEYS = [f"in/{n:05}" for n in range(0, 10_000, 7)]
+
+
+async def test_several_pages_are_read_at_the_same_time() -> None:
+    """As many requests as there are listers, and no more; each key once, few pages too many."""
+    server, found = filled(KEYS), Listed()
+    lister = await run(parallel(server), found)
+    assert sorted(found.keys) == KEYS
+    assert server.most_in_flight == 8
+    cost = lister.statistics()
+    assert cost.keys == len(KEYS)
+    assert cost.pages == len(server.made("ListObjectsV2")) <= 1.2 * len(KEYS) / 10
+    assert 8 <= cost.ranges < 40
+    assert cost.empty_pages < 8
+
+
+async def test_ranges_begin_after_a_key_and_go_on_by_token() -> None:
+    """``start-after`` opens a range; within it the server's own tokens are used."""
+    server, found = filled(KEYS), Listed()
+    lister = await run(parallel(server), found)
+    calls = server.made("ListObjectsV2")
+    assert all(call.token is None or call.start_after is None for call in calls)
+    opened = [call for call in calls if call.start_after is not None]
+    assert len(opened) == lister.statistics().ranges - 1
+
+
+async def test_a_server_that_gives_no_tokens_is_listed_in_parallel_too() -> None:
+    """Every page can be asked for after the last key."""
+    server, found = filled(KEYS), Listed()
+    server.gives_tokens = False
+    await run(parallel(server), found)
+    assert sorted(found.keys) == KEYS
+    assert server.most_in_flight == 8
+
+
+async def test_one_listing_at_a_time_is_in_key_order() -> None:
+    """``max_concurrent_listings=1`` reads page by page, as many as there are."""
+    server, found = filled(KEYS), Listed()
+    lister = await run(parallel(server, listers=1), found)
+    assert found.keys == KEYS
+    assert server.most_in_flight == 1
+    assert lister.statistics().pages == 143
+    assert lister.statistics().ranges == 1
+
+
+async def test_the_states_tell_how_far_the_listing_is() -> None:
+    """At any moment (range, last key) pairs cover the listing and agree with what came out."""
+    server, found = filled(KEYS), Listed()
+    transfer = parallel(server)
+    lister = Lister(transfer, await first_page(transfer, max_attempts=3))
+    most = 0
+
+    async def emit(objects: Sequence[S3Object]) -> None:
+        nonlocal most
+        states = lister.states()
+        most = max(most, len(states))
+        assert [state.until for state in states[:-1]] == [state.after for state in states[1:]]
+        listed_keys = {each.key for each in objects}
+        assert all(
+            any((state.after or "") < key <= (state.last_key or "") for state in states)
+            for key in listed_keys
+        )
+        await found.emit(objects)
+
+    await lister.run(emit)
+    assert most >= 8
+    assert all(state.done for state in lister.states())
+    assert len(lister.states()) <= 2
+
+
+async def test_the_number_of_listers_follows_what_is_wanted() -> None:
+    """More are started when more are wanted, and all but one end when they are not."""
+    server, found = filled(KEYS), Listed()
+    wanted, seen = 1, [0]
+
+    async def watch(call: Call, phase: Phase) -> None:
+        nonlocal wanted
+        calls = len(server.made("ListObjectsV2"))
+        wanted = 4 if 20 <= calls < 60 or calls > 100 else 1
+        if phase == "before":
+            seen.append(server.in_flight)
+
+    server.hook = watch
+    await run(parallel(server), found, wanted=lambda running: wanted)
+    assert sorted(found.keys) == KEYS
+    assert set(seen[1:20]) == {1}
+    assert max(seen[40:60]) == 4
+    assert set(seen[70:100]) == {1}
+    assert max(seen[110:]) == 4
+
+
+async def test_listers_wait_for_what_they_hand_out() -> None:
+    """While nobody takes their pages they ask for none: one page each, no more."""
+    server = filled(KEYS)
+    release, held = asyncio.Event(), 0
+
+    async def hold(objects: Sequence[S3Object]) -> None:
+        nonlocal held
+        held += 1
+        if held > 30:
+            await release.wait()
+        await found.emit(objects)
+
+    found, transfer = Listed(), parallel(server)
+    lister = Lister(transfer, await first_page(transfer, max_attempts=3))
+    task = asyncio.create_task(lister.run(hold))
+    await all_idle(1_000)
+    assert held == 38
+    assert server.in_flight == 0
+    release.set()
+    await task
+    assert sorted(found.keys) == KEYS
+
+
+async def test_a_page_that_fails_ends_the_listing_after_what_was_read() -> None:
+    """Other requests are given up, and every page that was read is handed out to the end."""
+    server, found = filled(KEYS), Listed()
+    broken, held = asyncio.Event(), 0
+
+    async def break_off(call: Call, phase: Phase) -> None:
+        if len(server.made("ListObjectsV2")) > 80 and phase == "before":
+            broken.set()
+            raise call.error("AccessDenied", 403)
+
+    async def slow(objects: Sequence[S3Object]) -> None:
+        nonlocal held
+        if len(found.pages) > 40 and held < 3:
+            held += 1
+            await broken.wait()
+            await all_idle(20)
+        await found.emit(objects)
+
+    server.hook = break_off
+    transfer = parallel(server)
+    lister = Lister(transfer, await first_page(transfer, max_attempts=3))
+    with pytest.raises(S3Error, match="AccessDenied"):
+        await lister.run(slow)
+    assert len(found.keys) == len(set(found.keys)) == lister.statistics().keys
+    assert held == 3
+    assert server.in_flight == 0
+
+
+async def test_a_page_that_fails_does_not_wait_for_the_others() -> None:
+    """Requests that never get an answer are given up, not waited for."""
+    server, found, hanging = filled(KEYS), Listed(), 0
+
+    async def hang_or_fail(call: Call, phase: Phase) -> None:
+        nonlocal hanging
+        if len(server.made("ListObjectsV2")) > 60 and phase == "before":
+            hanging += 1
+            if hanging <= 3:
+                await asyncio.Event().wait()
+            raise call.error("AccessDenied", 403)
+
+    server.hook = hang_or_fail
+    with pytest.raises(S3Error, match="AccessDenied"):
+        await run(parallel(server), found)
+    assert hanging > 3
+    assert server.in_flight == 0
+
+
+def ignores_start_after(server: FakeS3) -> None:
+    server.ignores_start_after = True
+
+
+def refuses_start_after(server: FakeS3) -> None:
+    async def refuse(call: Call, phase: Phase) -> None:
+        if call.start_after is not None:
+            raise call.error("NotImplemented", 501)
+
+    server.hook = refuse
+
+
+def unordered(server: FakeS3) -> None:
+    server.lists_unordered = True
+
+
+def sorts_folders(server: FakeS3) -> None:
+    server.sorts_folders = True
+
+
+@pytest.mark.parametrize(
+    "spoil, sentence",
+    [
+        (ignores_start_after, "the server ignores start-after"),
+        (refuses_start_after, "the server refuses start-after"),
+        (unordered, "the server lists keys out of order"),
+    ],
+)
+async def test_a_listing_that_cannot_be_divided_is_read_page_by_page(
+    spoil: Callable[[FakeS3], None], sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each key once, hardly a page more, and it is told: once, as a degradation."""
+    server, found = filled(KEYS), Listed()
+    spoil(server)
+    transfer = parallel(server)
+    lister = await run(transfer, found)
+    assert sorted(found.keys) == KEYS
+    assert len(found.keys) == len(KEYS)
+    assert transfer.recorder.snapshot().degradations == {"serial_listing": 1}
+    assert f"{sentence}: the listing goes on page by page" in caplog.text
+    assert len(server.made("ListObjectsV2")) <= len(KEYS) / 10 + 6
+    assert lister.states()[0].done
+
+
+FOLDERS = [f"in/{name}/{n:05}" for name in ("a-old", "a", "b.d", "b") for n in range(400)]
+
+
+@pytest.mark.parametrize("listers", [1, 2, 8])
+async def test_a_server_that_sorts_folders_by_name_loses_nothing(listers: int) -> None:
+    """It lists ``a/b`` before ``a-b``: found out before the listing is divided, for one request."""
+    server, found = filled(FOLDERS), Listed()
+    server.endpoint = FakeS3(OTHER).endpoint
+    server.sorts_folders = True
+    transfer = parallel(server, listers)
+    lister = await run(transfer, found)
+    assert sorted(found.keys) == sorted(FOLDERS)
+    assert lister.statistics().ranges == 1
+    assert len(server.made("ListObjectsV2")) == 160 + (listers > 1)
+    assert transfer.recorder.snapshot().degradations == (
+        {"serial_listing": 1} if listers > 1 else {}
+    )
+
+
+async def test_folders_that_come_late_are_checked_when_they_come() -> None:
+    """Divided by then, a listing that may have lost keys is an error, never a silence."""
+    keys = [*(f"in/0-{n:05}" for n in range(2_000)), *(f"in/a/{n:05}" for n in range(50))]
+    server, found = filled([*keys, "in/a-b"]), Listed()
+    server.endpoint = FakeS3(OTHER).endpoint
+    server.sorts_folders = True
+    with pytest.raises(InvalidResponseError, match=r"(folders|order).*max_concurrent_listings=1"):
+        await run(parallel(server), found)
+    assert len(found.keys) == len(set(found.keys))
+
+
+async def test_servers_that_sort_as_s3_does_are_asked_once_and_listed_in_parallel() -> None:
+    """One request more than on AWS, which is not asked."""
+    for url, more in ((OTHER, 1), (AWS, 0)):
+        server, found = filled(FOLDERS), Listed()
+        server.endpoint = FakeS3(url).endpoint
+        lister = await run(parallel(server), found)
+        assert sorted(found.keys) == sorted(FOLDERS)
+        assert lister.statistics().ranges > 8
+        assert len(server.made("ListObjectsV2")) == lister.statistics().pages + more
+
+
+async def test_a_short_unordered_listing_is_nothing_to_tell_of() -> None:
+    """One page in any order loses nothing."""
+    server, found = filled(KEYS[:9]), Listed()
+    server.lists_unordered = True
+    transfer = parallel(server)
+    await run(transfer, found)
+    assert sorted(found.keys) == KEYS[:9]
+    assert transfer.recorder.snapshot().degradations == {}
+
+
+async def test_a_server_that_begins_to_ignore_start_after_loses_and_repeats_nothing() -> None:
+    """Behind one address there can be two servers: what ranges handed out is left out."""
+    server, found = filled(KEYS), Listed()
+
+    async def change(call: Call, phase: Phase) -> None:
+        server.ignores_start_after = len(server.made("ListObjectsV2")) > 90
+
+    server.hook = change
+    transfer = parallel(server)
+    lister = await run(transfer, found)
+    assert sorted(found.keys) == KEYS
+    assert transfer.recorder.snapshot().degradations == {"serial_listing": 1}
+    assert len(lister.states()) > 1
+
+
+async def test_an_order_lost_in_a_divided_listing_is_an_error() -> None:
+    """No key is lost in silence, and the sentence says what helps."""
+    server, found = filled(KEYS), Listed()
+
+    async def change(call: Call, phase: Phase) -> None:
+        server.lists_unordered = len(server.made("ListObjectsV2")) > 90
+
+    server.hook = change
+    with pytest.raises(InvalidResponseError, match=r"out of order .*max_concurrent_listings=1"):
+        await run(parallel(server), found)
+    assert len(found.keys) == len(set(found.keys))
+
+
+TEXTS = st.text(
+    st.one_of(
+        st.characters(exclude_categories=["Cs"]), st.sampled_from("0123456789abcdef/-\x01é😀")
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    keys=st.sets(TEXTS, min_size=70, max_size=300).map(sorted),
+    page_size=st.integers(1, 60),
+    listers=st.integers(1, 12),
+    turns=st.lists(st.integers(0, 5), max_size=50),
+    spoilt=st.sampled_from(
+        [None, ignores_start_after, refuses_start_after, unordered, sorts_folders]
+    ),
+)
+async def test_every_key_comes_exactly_once(
+    keys: list[str],
+    page_size: int,
+    listers: int,
+    turns: list[int],
+    spoilt: Callable[[FakeS3], None] | None,
+) -> None:
+    """Any keys, page size, number of listers and order of answers, whatever start-after does."""
+    server, found = filled([f"in/{key}" for key in keys], page_size=page_size), Listed()
+    delays = iter(turns)
+    server.endpoint = FakeS3(OTHER).endpoint
+    if spoilt is not None:
+        spoilt(server)
+    spoil = server.hook
+
+    async def dawdle(call: Call, phase: Phase) -> None:
+        if spoil is not None:
+            await spoil(call, phase)
+        for _ in range(next(delays, 0)):
+            await anyio.lowlevel.checkpoint()
+
+    server.hook = dawdle
+    outcome = await outcome_of(run(parallel(server, listers), found))
+    if isinstance(outcome, InvalidResponseError):
+        assert spoilt is sorts_folders
+        assert "max_concurrent_listings=1 reads it in any order" in str(outcome)
+        assert len(found.keys) == len(set(found.keys))
+        return
+    assert isinstance(outcome, Lister)
+    assert sorted(found.keys) == [f"in/{key}" for key in keys]
+    ordered = spoilt not in (unordered, sorts_folders)
+    assert all(page == sorted(page) for page in found.pages) or not ordered

@@ -81,6 +81,8 @@ def test_the_output_has_the_schemas_keys_first_and_of_its_types() -> None:
         "requests_sent",
         "requests_retried",
         "requests_throttled",
+        "seconds_throttled",
+        "request_rate_limit",
         "degradations",
     }
 
@@ -88,10 +90,11 @@ def test_the_output_has_the_schemas_keys_first_and_of_its_types() -> None:
 def test_the_output_tells_the_values() -> None:
     """Every key carries its field's value, and the whole survives JSON."""
     given = {name: number for number, name in enumerate(COUNTS, 1)} | {"total_files_found": 9}
+    rates = {"seconds_throttled": 1.5, "request_rate_limit": 3_395.5}
     output = metrics(
-        end_time=END, errors_encountered=["a", "b"], degradations={"x": 1}, **given
+        end_time=END, errors_encountered=["a", "b"], degradations={"x": 1}, **given, **rates
     ).to_dict()
-    assert json.loads(json.dumps(output)) == given | {
+    assert json.loads(json.dumps(output)) == given | rates | {
         "operation_id": "id",
         "duration_seconds": 2.5,
         "errors": ["a", "b"],
@@ -117,6 +120,23 @@ def test_metrics_are_a_frozen_snapshot() -> None:
 def test_counts_are_non_negative_integers(name: str, value: Any) -> None:
     """File counts, bytes and request counts cannot be negative or anything but integers."""
     with pytest.raises(ValidationError, match="non-negative integer") as caught:
+        metrics(**{name: value})
+    assert caught.value.name == name
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("seconds_throttled", -0.1),
+        ("seconds_throttled", float("nan")),
+        ("seconds_throttled", float("inf")),
+        ("request_rate_limit", 0),
+        ("request_rate_limit", float("inf")),
+    ],
+)
+def test_times_and_rates_are_finite(name: str, value: float) -> None:
+    """Time held back is not negative, and a rate limit lets something through."""
+    with pytest.raises(ValidationError) as caught:
         metrics(**{name: value})
     assert caught.value.name == name
 
@@ -189,6 +209,17 @@ def test_the_recorder_counts_requests() -> None:
     assert counted.requests_sent == 2
     assert counted.requests_retried == 1
     assert counted.requests_throttled == 1
+
+
+def test_the_recorder_tells_what_was_held_back() -> None:
+    """Seconds add up, the last known limit stays, and the first time is one notice."""
+    log = Log()
+    recorder = MetricsRecorder("id", observers=(log,))
+    for seconds, rate in ((1.0, 500.0), (0.5, 480.0), (0.25, None)):
+        recorder.held_back(seconds, rate)
+    counted = recorder.snapshot()
+    assert (counted.seconds_throttled, counted.request_rate_limit) == (1.75, 480.0)
+    assert len(log.notices) == 1
 
 
 def test_a_snapshot_does_not_move() -> None:

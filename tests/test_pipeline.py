@@ -1,16 +1,21 @@
-"""The pipeline: one lister, a bounded queue, many workers; limits and failures of a whole run."""
+"""The pipeline: listers, a bounded queue, many workers; limits and failures of a whole run."""
 
 from __future__ import annotations
 
 import asyncio
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from async_s3copy import Copied, CopyFailedError, Failed, Skipped, SkipReason
+from async_s3copy import Copied, CopyFailedError, Failed, Outcome, S3Object, Skipped, SkipReason
+from async_s3copy.engine.listing import first_page
+from async_s3copy.engine.objects import ObjectCopier
+from async_s3copy.engine.pipeline import copy_listed
+from async_s3copy.errors import OutageError
 from async_s3copy.options import MIB
 from tests.fake_server import OTHER, Call, FakeS3, Fault, Phase
-from tests.harness import Log, World, all_idle, fast_options, outcome_of
+from tests.harness import Log, World, all_idle, fast_options, outcome_of, transfer_of
 
 
 @pytest.fixture
@@ -71,31 +76,34 @@ async def test_listing_stops_while_the_queue_is_full(world: World) -> None:
     assert len(world.source.made("ListObjectsV2")) == 101
 
 
-async def test_listing_is_bounded_by_the_queue_not_by_the_request_limit(world: World) -> None:
+async def test_listing_is_bounded_by_the_queue_not_by_the_request_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Even with permits to spare no page is asked for that the queue cannot take."""
-    world.source.page_size = 10
-    fill(world.source, 1_000)
+    server = FakeS3(page_size=10)
+    fill(server, 1_000)
     release, blocked = anyio.Event(), 0
 
-    async def block(call: Call, phase: Phase) -> None:
-        nonlocal blocked
-        if call.operation == "CopyObject" and phase == "before":
+    class Blocked(ObjectCopier):
+        async def copy(self, item: S3Object) -> Outcome:
+            nonlocal blocked
             blocked += 1
             await release.wait()
+            return await super().copy(item)
 
-    world.source.hook = block
+    monkeypatch.setattr("async_s3copy.engine.pipeline.ObjectCopier", Blocked)
     options = fast_options(max_queued_batches=2, max_concurrent_requests=4)
-    operation = world.operation(batch_size=10, options=options)
-    # The pool of permits is larger than the number of workers: the lister can always send.
-    task = asyncio.create_task(operation.run())
-    await all_idle(50)
-    world.transfers[0].governor._permits.total_tokens = 100
+    transfer = transfer_of(server, options=options)
+    page = await first_page(transfer, max_attempts=1)
+    task = asyncio.create_task(copy_listed(transfer, page, batch_size=10))
     await all_idle(2_000)
-    assert blocked == 4
+    assert (blocked, server.in_flight) == (4, 0)
     # One batch with the workers, two queued, one page waits to be queued.
-    assert operation.metrics.total_files_found == 40
+    assert transfer.recorder.snapshot().total_files_found == 40
+    assert len(server.made("ListObjectsV2")) == 4
     release.set()
-    assert (await task).files_copied_successfully == 1_000
+    await task
+    assert transfer.recorder.snapshot().files_copied_successfully == 1_000
 
 
 @pytest.mark.parametrize("method", ["server_side", "relay"])
@@ -303,3 +311,79 @@ async def test_different_servers_relay(world: World) -> None:
     assert len([text for text in log.notices if "different services" in text]) == 1
     assert world.destination.counts()["CopyObject"] == 0
     world.assert_clean()
+
+
+async def test_one_lister_is_enough_while_the_queue_is_not_empty(world: World) -> None:
+    """As long as workers have something to do, pages are asked for one by one, in order."""
+    world.source.page_size = 10
+    fill(world.source, 1_000)
+    most = 0
+
+    async def watch(call: Call, phase: Phase) -> None:
+        nonlocal most
+        listing = call.operation == "ListObjectsV2"
+        if listing and phase == "before":
+            most = max(most, world.source.flying[None])
+        for _ in range(0 if listing else 50):
+            await anyio.lowlevel.checkpoint()
+
+    world.source.hook = watch
+    metrics = await world.operation().run()
+    assert metrics.files_copied_successfully == 1_000
+    assert most == 1
+    # A hundred pages, and the destination's own small listing.
+    assert len(world.source.made("ListObjectsV2")) == 101
+
+
+async def test_more_listers_start_when_workers_wait_for_the_listing(world: World) -> None:
+    """A listing that holds the copies back is read by several requests at a time."""
+    world.source.page_size = 10
+    keys = fill(world.source, 3_000)
+    most = 0
+
+    async def watch(call: Call, phase: Phase) -> None:
+        nonlocal most
+        if call.operation == "ListObjectsV2" and phase == "before":
+            most = max(most, world.source.flying[None])
+            for _ in range(100):
+                await anyio.lowlevel.checkpoint()
+
+    world.source.hook = watch
+    options = fast_options(max_concurrent_requests=32, max_concurrent_listings=5)
+    metrics = await world.operation(options=options).run()
+    assert metrics.files_copied_successfully == len(keys)
+    assert world.source.counts()["CopyObject"] == len(keys)
+    assert most == 5
+    assert len(world.source.made("ListObjectsV2")) <= 1.15 * 300
+    world.assert_clean()
+
+
+async def test_what_a_copy_raises_ends_everything_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that is no object's outcome stops listing and copying, and leaves as itself."""
+    server = FakeS3(page_size=10)
+    fill(server, 1_000)
+    begun = 0
+
+    class Failing(ObjectCopier):
+        async def copy(self, item: S3Object) -> Outcome:
+            nonlocal begun
+            begun += 1
+            if begun == 20:
+                raise OutageError(
+                    url=OTHER,
+                    bucket="target-bucket",
+                    lasting_s=60,
+                    failed_requests=99,
+                    last=Call("CopyObject", "destination", "target-bucket", "k").error("X", 500),
+                )
+            return await super().copy(item)
+
+    monkeypatch.setattr("async_s3copy.engine.pipeline.ObjectCopier", Failing)
+    transfer = transfer_of(server)
+    page = await first_page(transfer, max_attempts=1)
+    with pytest.raises(OutageError, match="no request to s3://target-bucket"):
+        await copy_listed(transfer, page, batch_size=10)
+    assert begun < 30
+    assert transfer.recorder.snapshot().files_failed == 0
+    assert len(server.made("ListObjectsV2")) < 30
+    assert server.in_flight == 0

@@ -18,6 +18,7 @@ Foreign exceptions (botocore, aiohttp) stop at ``async_s3copy.s3`` and become on
     │       ├── ThrottledError      503 SlowDown and its relatives
     │       ├── S3ConnectionError   no complete response arrived
     │       └── InvalidResponseError  a response arrived that S3 does not send
+    ├── OutageError                 nothing succeeds at an endpoint: the operation ends
     ├── CredentialsError            one side has no usable credentials
     ├── SourceChangedError          the object was overwritten after it was listed
     ├── ObjectRejectedError         no request can copy it: a key too long, an object too large
@@ -162,6 +163,38 @@ class S3ConnectionError(RetryableS3Error):
 
 class InvalidResponseError(RetryableS3Error):
     """Report a response S3 does not send: broken XML, a success without its ETag."""
+
+
+class OutageError(S3CopyError):
+    """Report that an endpoint has failed every request for too long: the operation ends.
+
+    It is about the server, not about an object: the objects not tried are not called failed.
+
+    Args:
+        url: The endpoint's address; empty when it is not known.
+        bucket: The bucket the requests addressed.
+        lasting_s: Seconds since the first of the failures; no request succeeded since.
+        failed_requests: How many failed meanwhile, retries included.
+        last: The last request's error; its ``code`` becomes this error's.
+    """
+
+    def __init__(
+        self, *, url: str, bucket: str, lasting_s: float, failed_requests: int, last: S3Error
+    ) -> None:
+        super().__init__(url, bucket, lasting_s, failed_requests, last)
+        self.url = url
+        self.bucket = bucket
+        self.lasting_s = lasting_s
+        self.failed_requests = failed_requests
+        self.last = last
+        self.code = last.code
+
+    def __str__(self) -> str:
+        where = f"s3://{self.bucket}" + (f" at {self.url}" if self.url else "")
+        return (
+            f"no request to {where} has succeeded for {self.lasting_s:.0f} s: "
+            f"{self.failed_requests:,} failed, the last with {self.last}"
+        )
 
 
 class CredentialsError(S3CopyError):

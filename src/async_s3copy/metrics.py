@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from async_s3copy import rules
 from async_s3copy.errors import ValidationError
 from async_s3copy.model import Copied, CopyMethod, Failed, OperationState, Outcome, Skipped
 from async_s3copy.observer import Observer
@@ -25,6 +26,10 @@ _COUNTS: Final = (
     "requests_sent",
     "requests_retried",
     "requests_throttled",
+)
+
+_THROTTLED: Final = (
+    "S3 refuses requests because there are too many: their rate is lowered to what it allows"
 )
 
 
@@ -49,6 +54,9 @@ class TransferMetrics:
         requests_sent: Requests sent to S3, retries included.
         requests_retried: Requests among them that repeat an earlier attempt.
         requests_throttled: Answers that said SlowDown or the like.
+        seconds_throttled: Seconds in which requests were held back to stay under S3's limit.
+        request_rate_limit: Requests per second that S3 was last found to allow; ``None`` when
+            nothing was held back. A user's own cap counts in neither.
         degradations: What could not be done as asked, by name, with the number of objects it
             concerns; each kind is also logged once as a warning.
 
@@ -70,15 +78,14 @@ class TransferMetrics:
     requests_sent: int = 0
     requests_retried: int = 0
     requests_throttled: int = 0
+    seconds_throttled: float = 0.0
+    request_rate_limit: float | None = None
     degradations: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.operation_id:
             raise ValidationError("operation_id", self.operation_id, "not be empty")
-        for name in _COUNTS:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ValidationError(name, value, "be a non-negative integer")
+        self._check_numbers()
         if self.end_time is not None and not self.start_time < self.end_time:
             raise ValidationError(
                 "end_time", self.end_time, f"be after start_time {self.start_time}"
@@ -92,6 +99,17 @@ class TransferMetrics:
                 self.total_files_found,
                 f"{relation} copied + failed + skipped = {done}",
             )
+
+    def _check_numbers(self) -> None:
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise ValidationError(name, value, "be a non-negative integer")
+        if not 0 <= self.seconds_throttled < float("inf"):
+            rule = "be a finite, non-negative number of seconds"
+            raise ValidationError("seconds_throttled", self.seconds_throttled, rule)
+        if self.request_rate_limit is not None:
+            rules.check_rate("request_rate_limit", self.request_rate_limit)
 
     @property
     def duration_seconds(self) -> float:
@@ -117,6 +135,8 @@ class TransferMetrics:
             "requests_sent": self.requests_sent,
             "requests_retried": self.requests_retried,
             "requests_throttled": self.requests_throttled,
+            "seconds_throttled": self.seconds_throttled,
+            "request_rate_limit": self.request_rate_limit,
             "degradations": dict(self.degradations),
         }
 
@@ -145,11 +165,15 @@ class MetricsRecorder:
         self._now = now
         self._start_time = now()
         self._end_time: datetime | None = None
-        self._counts: Counter[str] = Counter()
         self._degradations: Counter[str] = Counter()
         self._notices: set[str] = set()
         self.failures: list[Failed] = []
         self._errors: list[str] = []
+        # Plain numbers: some of them are written for every request.
+        self._found = self._copied = self._failed = self._skipped = self._relayed = 0
+        self._bytes = self._sent = self._retried = self._throttled = 0
+        self._seconds_throttled = 0.0
+        self._rate_limit: float | None = None
 
     def start(self) -> None:
         """Begin the operation's time."""
@@ -163,7 +187,17 @@ class MetricsRecorder:
             end_time=self._end_time,
             errors_encountered=list(self._errors),
             degradations=dict(self._degradations),
-            **{name: self._counts[name] for name in _COUNTS},
+            total_files_found=self._found,
+            files_copied_successfully=self._copied,
+            files_failed=self._failed,
+            files_skipped=self._skipped,
+            files_relayed=self._relayed,
+            total_bytes_transferred=self._bytes,
+            requests_sent=self._sent,
+            requests_retried=self._retried,
+            requests_throttled=self._throttled,
+            seconds_throttled=self._seconds_throttled,
+            request_rate_limit=self._rate_limit,
         )
 
     def end(self) -> None:
@@ -176,20 +210,17 @@ class MetricsRecorder:
         if self._end_time is not None:
             return
         self._end_time = max(self._now(), self._start_time + timedelta(microseconds=1))
-        done = (
-            self._counts["files_copied_successfully"]
-            + self._counts["files_failed"]
-            + self._counts["files_skipped"]
-        )
-        untried = self._counts["total_files_found"] - done
+        done = self._copied + self._failed + self._skipped
+        untried = self._found - done
         if untried:
             self._degradations["not_attempted"] = untried
-            self._counts["total_files_found"] = done
+            self._found = done
 
     def listed(self, count: int, size_bytes: int) -> None:
         """Count objects found."""
-        self._counts["total_files_found"] += count
-        self._tell("objects_listed", count, size_bytes)
+        self._found += count
+        if self._observers:
+            self._tell("objects_listed", count, size_bytes)
 
     def listing_completed(self) -> None:
         """Tell that the totals are final."""
@@ -197,21 +228,23 @@ class MetricsRecorder:
 
     def bytes_copied(self, size_bytes: int) -> None:
         """Tell of bytes written, per object or part."""
-        self._tell("bytes_copied", size_bytes)
+        if self._observers:
+            self._tell("bytes_copied", size_bytes)
 
     def finished(self, outcome: Outcome) -> None:
         """Count how one object ended."""
         match outcome:
             case Copied():
-                self._counts["files_copied_successfully"] += 1
-                self._counts["total_bytes_transferred"] += outcome.source.size
-                self._counts["files_relayed"] += outcome.method is CopyMethod.RELAY
+                self._copied += 1
+                self._bytes += outcome.source.size
+                self._relayed += outcome.method is CopyMethod.RELAY
             case Skipped():
-                self._counts["files_skipped"] += 1
+                self._skipped += 1
             case Failed():
-                self._counts["files_failed"] += 1
+                self._failed += 1
                 self._keep(outcome)
-        self._tell("object_finished", outcome)
+        if self._observers:
+            self._tell("object_finished", outcome)
 
     def failed(self, message: str) -> None:
         """Keep an error that concerns the whole run, however many objects failed before."""
@@ -219,12 +252,29 @@ class MetricsRecorder:
 
     def request(self, *, retry: bool) -> None:
         """Count one request sent."""
-        self._counts["requests_sent"] += 1
-        self._counts["requests_retried"] += retry
+        self._sent += 1
+        if retry:
+            self._retried += 1
+
+    def resent(self) -> None:
+        """Count a request sent again because its kept-alive connection was dead."""
+        self.request(retry=True)
 
     def throttled(self) -> None:
         """Count one SlowDown."""
-        self._counts["requests_throttled"] += 1
+        self._throttled += 1
+
+    def held_back(self, seconds: float, rate_per_s: float | None) -> None:
+        """Count time in which requests waited for their turn.
+
+        Args:
+            seconds: Since the last call, or since nothing was held back.
+            rate_per_s: The limit they were held to; ``None`` when it was forgotten meanwhile.
+        """
+        self._seconds_throttled += seconds
+        if rate_per_s is not None:
+            self._rate_limit = rate_per_s
+            self.notice("throttled", _THROTTLED)
 
     def degraded(self, kind: str, explanation: str) -> None:
         """Count something that could not be done as asked; warn at its first time."""

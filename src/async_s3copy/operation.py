@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, Union
 
 import anyio
+import anyio.lowlevel
 
 from async_s3copy import rules
-from async_s3copy.engine.governor import Governor
+from async_s3copy.engine.governor import governed
 from async_s3copy.engine.pipeline import copy_listed, copy_one
 from async_s3copy.engine.plan import KeyMapping
 from async_s3copy.engine.preflight import validate
 from async_s3copy.engine.report import Report
+from async_s3copy.engine.shared import Place
 from async_s3copy.engine.tasks import task_group
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.errors import (
     CopyCancelledError,
     CopyFailedError,
     OperationStateError,
+    OutageError,
     S3CopyError,
     ValidationError,
 )
@@ -207,6 +210,8 @@ class S3CopyOperation:
         return self.metrics
 
     async def _validate_and_copy(self) -> None:
+        # Cancelled before it began: no request is sent.
+        await anyio.lowlevel.checkpoint()
         self.check_parameters()
         async with AsyncExitStack() as stack:
             if self._report is not None:
@@ -218,36 +223,49 @@ class S3CopyOperation:
 
     async def _open(self, stack: AsyncExitStack) -> Transfer:
         # botocore is loaded here, so that importing the library does not pay for it.
-        from async_s3copy.s3.boto import open_client  # noqa: PLC0415
+        from async_s3copy.s3.opening import open_client  # noqa: PLC0415
 
         source, destination = self._accounts
         reader, writer = as_account("source", source), as_account("destination", destination)
+        resent = self._recorder.resent
+        here = await stack.enter_async_context(open_client(reader, "source", self.options, resent))
+        there = await stack.enter_async_context(
+            open_client(writer, "destination", self.options, resent)
+        )
+        governor = stack.enter_context(
+            governed(
+                self.options,
+                self._recorder,
+                source=Place(here.endpoint.url, self.source_bucket),
+                destination=Place(there.endpoint.url, self.destination_bucket),
+            )
+        )
         return Transfer(
-            source=await stack.enter_async_context(open_client(reader, "source", self.options)),
-            destination=await stack.enter_async_context(
-                open_client(writer, "destination", self.options)
-            ),
+            source=here,
+            destination=there,
             mapping=self._mapping(),
             overwrite=self.overwrite,
             options=self.options,
-            governor=Governor(self.options, self._recorder),
+            governor=governor,
             recorder=self._recorder,
         )
 
     async def _copy(self, transfer: Transfer, start: ListPage | S3Object) -> None:
-        if isinstance(start, S3Object):
-            await copy_one(transfer, start)
-            return
         try:
-            await copy_listed(transfer, start, batch_size=self.batch_size)
+            if isinstance(start, S3Object):
+                await copy_one(transfer, start)
+            else:
+                await copy_listed(transfer, start, batch_size=self.batch_size)
+        except OutageError as error:
+            raise self._broken_off(str(error), error) from error
         except S3CopyError as error:
-            self._recorder.failed(str(error))
-            self._recorder.end()
-            raise CopyFailedError(
-                f"the listing of {self._mapping().source} broke off: {error}",
-                metrics=self.metrics,
-                failures=self._recorder.failures,
-            ) from error
+            reason = f"the listing of {self._mapping().source} broke off: {error}"
+            raise self._broken_off(reason, error) from error
+
+    def _broken_off(self, reason: str, error: S3CopyError) -> CopyFailedError:
+        self._recorder.failed(str(error))
+        self._recorder.end()
+        return CopyFailedError(reason, metrics=self.metrics, failures=self._recorder.failures)
 
     def _raise_unless_complete(self) -> None:
         self._recorder.end()

@@ -1,4 +1,4 @@
-"""BatchQueue: the bounded queue between the lister and the workers."""
+"""BatchQueue: the bounded queue between the listers and the workers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from async_s3copy.model import S3Object
 
 
 class BatchQueue:
-    """Hand batches of objects from one lister to many workers.
+    """Hand batches of objects from the listers to many workers.
 
-    The lister waits while ``max_batches`` whole batches are queued. A worker takes one object at a
+    A lister waits while ``max_batches`` whole batches are queued. A worker takes one object at a
     time, so that a single batch keeps all workers busy.
 
     Args:
@@ -25,39 +25,78 @@ class BatchQueue:
         self._batches: deque[Sequence[S3Object]] = deque()
         self._current: deque[S3Object] = deque()
         self._closed = False
-        self._filled = anyio.Event()
-        self._drained = anyio.Event()
+        self._fed = False
+        self._workers = _Waiters()
+        self._listers = _Waiters()
 
     @property
     def queued_batches(self) -> int:
         """Batches no worker has touched yet."""
         return len(self._batches)
 
+    @property
+    def starving(self) -> bool:
+        """Whether workers wait although there has been something to do."""
+        return self._fed and not self._batches and not self._current and bool(self._workers)
+
+    @property
+    def half_full(self) -> bool:
+        """Whether at least half of the batches that may wait do."""
+        return len(self._batches) * 2 >= self._max_batches
+
     async def put(self, batch: Sequence[S3Object]) -> None:
         """Queue a batch; wait while the queue is full."""
         while len(self._batches) >= self._max_batches:
-            self._drained = anyio.Event()
-            await self._drained.wait()
+            await self._listers.wait()
+        self._fed = True
         self._batches.append(batch)
-        self._wake_workers()
+        self._workers.wake(len(batch))
 
     def close(self) -> None:
         """Say that no more batches come."""
         self._closed = True
-        self._wake_workers()
+        self._workers.wake(len(self._workers))
 
     async def take(self) -> S3Object | None:
-        """Take the next object; wait for one; ``None`` once the queue is closed and empty."""
-        while not self._current:
+        """Take the next object; wait for one; ``None`` once the queue is closed and empty.
+
+        Does not yield to the event loop where an object is there.
+        """
+        current = self._current
+        while not current:
             if self._batches:
-                self._current.extend(self._batches.popleft())
-                self._drained.set()
+                current.extend(self._batches.popleft())
+                self._listers.wake(1)
             elif self._closed:
                 return None
             else:
-                await self._filled.wait()
-        return self._current.popleft()
+                await self._workers.wait()
+        return current.popleft()
 
-    def _wake_workers(self) -> None:
-        self._filled.set()
-        self._filled = anyio.Event()
+
+class _Waiters:
+    """Wake as many of those who wait as there is something for, the longest waiting first."""
+
+    def __init__(self) -> None:
+        self._events: deque[anyio.Event] = deque()
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    async def wait(self) -> None:
+        """Wait to be woken, and look again: somebody else may have been faster."""
+        event = anyio.Event()
+        self._events.append(event)
+        try:
+            await event.wait()
+        except BaseException:
+            if event.is_set():
+                self.wake(1)  # woken and cancelled at once: the call goes to the next
+            else:
+                self._events.remove(event)
+            raise
+
+    def wake(self, count: int) -> None:
+        """Wake ``count`` of them, if there are so many."""
+        for _ in range(min(count, len(self._events))):
+            self._events.popleft().set()

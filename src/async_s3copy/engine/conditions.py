@@ -140,7 +140,9 @@ class OverwriteGuard:
         """Look by a listing: without s3:ListBucket, S3 answers 403 to the HEAD of a missing key."""
         try:
             page = await self._governor.call(
-                lambda: self._destination.list_page(target.bucket, key, max_keys=1)
+                lambda: self._destination.list_page(target.bucket, key, max_keys=1),
+                kind="list",
+                side="destination",
             )
         except AccessDeniedError as error:
             error.permission = "s3:GetObject or s3:ListBucket"

@@ -1,8 +1,8 @@
-"""Pages of a listing, turned into batches of objects."""
+"""Pages of a listing: asked for, checked, cut into batches."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.errors import InvalidResponseError
@@ -16,65 +16,48 @@ async def first_page(transfer: Transfer, *, max_attempts: int) -> ListPage:
     Raises:
         S3Error: The bucket is missing or may not be listed.
     """
+    return await read_page(transfer, max_attempts=max_attempts)
+
+
+async def read_page(
+    transfer: Transfer,
+    *,
+    token: str | None = None,
+    start_after: str | None = None,
+    max_attempts: int | None = None,
+) -> ListPage:
+    """Read one page of the source's listing, by one request.
+
+    Args:
+        transfer: The operation's shared state.
+        token: The continuation token of the page before; it goes before ``start_after``.
+        start_after: The page begins after this key; ``None`` begins at the prefix.
+        max_attempts: Fewer attempts than the options allow; ``None`` takes theirs.
+
+    Raises:
+        S3Error: The page could not be read.
+        InvalidResponseError: The server ignores the prefix.
+    """
     source = transfer.mapping.source
+    after = None if token else start_after
     page = await transfer.governor.call(
-        lambda: transfer.source.list_page(source.bucket, source.key or ""),
+        lambda: transfer.source.list_page(
+            source.bucket, source.key or "", token=token or None, start_after=after
+        ),
+        kind="list",
         max_attempts=max_attempts,
     )
     _check_prefix(transfer, page)
     return page
 
 
-async def pages(transfer: Transfer, page: ListPage) -> AsyncIterator[ListPage]:
-    """Yield the first page and all that follow it, one request each.
-
-    Raises:
-        S3Error: A page could not be read.
-        InvalidResponseError: The server's listing does not get on, or ignores the prefix.
-    """
-    yield page
-    while page.truncated:
-        page = await _next_page(transfer, page)
-        yield page
-
-
-def batches(page: ListPage, batch_size: int) -> list[Sequence[S3Object]]:
-    """Cut a page into batches of ``batch_size`` objects; the last may be smaller."""
-    objects = page.objects
+def batches(objects: Sequence[S3Object], batch_size: int) -> list[Sequence[S3Object]]:
+    """Cut a page's objects into batches of ``batch_size``; the last may be smaller."""
     return [objects[first : first + batch_size] for first in range(0, len(objects), batch_size)]
 
 
-async def _next_page(transfer: Transfer, page: ListPage) -> ListPage:
-    source = transfer.mapping.source
-    # A server that truncates without a token can still be continued after its last key.
-    start_after = page.objects[-1].key if not page.next_token and page.objects else None
-    if not page.next_token and not start_after:
-        raise _broken(transfer, "the listing is truncated, but gives neither a token nor a key")
-    following = await transfer.governor.call(
-        lambda: transfer.source.list_page(
-            source.bucket, source.key or "", token=page.next_token, start_after=start_after
-        )
-    )
-    if following.truncated and _stands_still(page, following):
-        raise _broken(transfer, "the listing repeats the same page for ever")
-    _check_prefix(transfer, following)
-    return following
-
-
-def _stands_still(page: ListPage, following: ListPage) -> bool:
-    if not page.objects or not following.objects:
-        return page.next_token is not None and page.next_token == following.next_token
-    return page.objects[-1].key == following.objects[-1].key
-
-
-def _check_prefix(transfer: Transfer, page: ListPage) -> None:
-    prefix = transfer.mapping.source.key or ""
-    for item in (page.objects[0], page.objects[-1]) if page.objects else ():
-        if not item.key.startswith(prefix):
-            raise _broken(transfer, f"the listing ignores the prefix: it names {item.key!r}")
-
-
-def _broken(transfer: Transfer, message: str) -> InvalidResponseError:
+def broken(transfer: Transfer, message: str) -> InvalidResponseError:
+    """Make the error of a listing that cannot be trusted."""
     source = transfer.mapping.source
     return InvalidResponseError(
         message,
@@ -84,3 +67,10 @@ def _broken(transfer: Transfer, message: str) -> InvalidResponseError:
         bucket=source.bucket,
         key=source.key,
     )
+
+
+def _check_prefix(transfer: Transfer, page: ListPage) -> None:
+    prefix = transfer.mapping.source.key or ""
+    for item in (page.objects[0], page.objects[-1]) if page.objects else ():
+        if not item.key.startswith(prefix):
+            raise broken(transfer, f"the listing ignores the prefix: it names {item.key!r}")

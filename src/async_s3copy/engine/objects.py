@@ -14,6 +14,7 @@ from async_s3copy.engine.transfer import Transfer
 from async_s3copy.engine.verify import md5_etag, same_etag
 from async_s3copy.errors import (
     ObjectRejectedError,
+    OutageError,
     PreconditionFailedError,
     S3CopyError,
     S3Error,
@@ -45,9 +46,12 @@ class ObjectCopier:
         self._transfer = transfer
 
     async def copy(self, item: S3Object) -> Outcome:
-        """Copy one object; never raises, except when cancelled.
+        """Copy one object; raises nothing but an outage, except when cancelled.
 
         An object overwritten after it was listed is read anew once.
+
+        Raises:
+            OutageError: Nothing succeeds any more: the operation ends.
         """
         target = self._transfer.mapping.destination
         try:
@@ -58,6 +62,9 @@ class ObjectCopier:
             return await self._copy_as_listed(item, target)
         except DestinationExists:
             return Skipped(item, target, SkipReason.EXISTS)
+        except OutageError:
+            # About the server, not about this object, which was not tried as far as it could be.
+            raise
         except Exception as error:
             if not isinstance(error, S3CopyError):
                 logger.exception("copy.unexpected_error")

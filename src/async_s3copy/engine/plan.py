@@ -50,7 +50,8 @@ class KeyMapping:
             key = prefix + _last_part(key)
         else:
             key = prefix
-        if len(key.encode()) > MAX_KEY_BYTES:
+        # A character has four bytes at most: most keys are short enough at first sight.
+        if len(key) * 4 > MAX_KEY_BYTES and len(key.encode()) > MAX_KEY_BYTES:
             raise ObjectRejectedError(
                 "KeyTooLongError",
                 f"the destination key would have {len(key.encode()):,} bytes, "

@@ -13,9 +13,10 @@ from async_s3copy.errors import (
     NoSuchBucketError,
     NoSuchKeyError,
     S3Error,
+    Side,
 )
 from async_s3copy.model import S3Location, S3Object
-from async_s3copy.s3.client import ListPage, S3Client
+from async_s3copy.s3.client import ListPage
 
 # A mistyped endpoint should be an error within seconds, not after a minute of retries.
 _MAX_ATTEMPTS: Final = 3
@@ -55,15 +56,18 @@ async def _check_destination(transfer: Transfer) -> None:
     """
     target = transfer.mapping.destination
     try:
-        await _list_one(transfer, transfer.destination, target)
+        await _list_one(transfer, "destination", target)
     except S3Error as error:
         if _is_fatal(error):
             raise
 
 
-async def _list_one(transfer: Transfer, client: S3Client, where: S3Location) -> ListPage:
+async def _list_one(transfer: Transfer, side: Side, where: S3Location) -> ListPage:
+    client = transfer.source if side == "source" else transfer.destination
     return await transfer.governor.call(
         lambda: client.list_page(where.bucket, where.key or "", max_keys=1),
+        kind="list",
+        side=side,
         max_attempts=_MAX_ATTEMPTS,
     )
 
@@ -80,7 +84,9 @@ async def _single_object(transfer: Transfer) -> S3Object:
     key = source.key or ""
     try:
         head = await transfer.governor.call(
-            lambda: transfer.source.head_object(source.bucket, key), max_attempts=_MAX_ATTEMPTS
+            lambda: transfer.source.head_object(source.bucket, key),
+            side="source",
+            max_attempts=_MAX_ATTEMPTS,
         )
     except (NoSuchKeyError, AccessDeniedError) as error:
         await _explain_missing(transfer, error)
@@ -96,7 +102,7 @@ async def _explain_missing(transfer: Transfer, error: NoSuchKeyError | AccessDen
     """
     source = transfer.mapping.source
     try:
-        page = await _list_one(transfer, transfer.source, source)
+        page = await _list_one(transfer, "source", source)
     except S3Error as found:
         if _is_fatal(found):
             raise found from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeVar
@@ -10,7 +11,14 @@ import anyio.to_thread
 
 from async_s3copy.engine.plan import PartPlan, replayed_parts
 from async_s3copy.engine.transfer import Transfer
-from async_s3copy.engine.verify import Digest, digest_for, part_count
+from async_s3copy.engine.verify import (
+    Digest,
+    KnownDigest,
+    Md5Digest,
+    MultipartDigest,
+    digest_for,
+    part_count,
+)
 from async_s3copy.errors import IntegrityError, S3Error
 from async_s3copy.model import quoted
 from async_s3copy.s3.client import ObjectHead
@@ -35,10 +43,29 @@ class SourceProof:
         self.layout = layout
         self._digest = self._new_digest()
 
-    async def update(self, data: bytes) -> None:
-        """Take the next bytes."""
-        if self._digest is not None:
-            await hashed(self._digest.update, data)
+    async def update(self, data: bytes, md5: bytes) -> None:
+        """Take the next bytes, whose MD5 is known already."""
+        digest = self._digest
+        if digest is None or (isinstance(digest, MultipartDigest) and digest.take_part(data, md5)):
+            return
+        await hashed(digest.update, data)
+
+    async def check_whole(self, data: bytes) -> bytes:
+        """Take all bytes at once, and compare; where the ETag is their MD5, they are hashed once.
+
+        Returns:
+            The MD5 of the bytes.
+
+        Raises:
+            IntegrityError: The bytes are not the source's.
+        """
+        md5 = await hashed(md5_of, data)
+        if isinstance(self._digest, Md5Digest):
+            self._digest = KnownDigest(self._digest.expected, md5.hex())
+        else:
+            await self.update(data, md5)
+        await self.check()
+        return md5
 
     async def check(self) -> None:
         """Compare, after the last byte.
@@ -81,7 +108,7 @@ class SourceProof:
                     digest.update(chunk)
             return digest.value()
 
-        return await self._transfer.governor.call(read)
+        return await self._transfer.governor.call(read, side="source")
 
     def _new_digest(self) -> Digest | None:
         return digest_for(self._head, self.layout.part_bytes if self.layout else None)
@@ -97,6 +124,11 @@ async def source_proof(transfer: Transfer, head: ObjectHead) -> SourceProof:
     if digest_for(head, layout.part_bytes if layout else None) is None:
         head = await _with_checksums(transfer, head)
     return SourceProof(transfer, head, layout)
+
+
+def md5_of(data: bytes) -> bytes:
+    """Return the raw MD5 of bytes."""
+    return hashlib.md5(data, usedforsecurity=False).digest()
 
 
 async def hashed(function: Callable[[bytes], T], data: bytes) -> T:

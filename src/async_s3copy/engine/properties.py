@@ -75,6 +75,7 @@ async def _get_tags(
         lambda: transfer.source.get_object_tagging(
             item.bucket, item.key, version_id=item.version_id
         ),
+        side="source",
         max_attempts=max_attempts,
     )
     transfer.source_tagging = Tagging.ANSWERS

@@ -6,7 +6,6 @@ ETag or checksum before the object is completed, and against Content-MD5 by the 
 
 from __future__ import annotations
 
-import hashlib
 import io
 from dataclasses import replace
 
@@ -14,7 +13,7 @@ import anyio
 
 from async_s3copy.engine.multipart import unchanged_head
 from async_s3copy.engine.plan import PartPlan
-from async_s3copy.engine.proof import SourceProof, hashed, source_proof
+from async_s3copy.engine.proof import SourceProof, hashed, md5_of, source_proof
 from async_s3copy.engine.properties import (
     header_sized,
     put_long_tags,
@@ -41,10 +40,9 @@ async def relay_put(transfer: Transfer, item: S3Object, target: S3Location) -> C
     async with transfer.memory.holding(item.size):
         head, data = await _read(transfer, item)
         proof = await source_proof(transfer, head)
-        await proof.update(data)
-        await proof.check()
+        md5 = await proof.check_whole(data)
         properties = await read_properties(transfer, head)
-        etag = await _put(transfer, target, data, properties)
+        etag = await _put(transfer, target, data, md5, properties)
     await put_long_tags(transfer, target, properties)
     transfer.recorder.bytes_copied(item.size)
     return Copied(item, target, etag, CopyMethod.RELAY)
@@ -94,14 +92,14 @@ class _PartRelay:
         self._target = target
         self._upload = upload
         self._proof = proof
-        self._hashed = 0
+        self._proven = 0
         self._turn = anyio.Event()
 
     async def send(self, number: int, byte_range: ByteRange) -> CompletedPart:
         async with self._transfer.memory.holding(byte_range.size):
             _, data = await _read(self._transfer, self._item, byte_range)
-            await self._hash_in_order(number, data)
-            md5 = await hashed(_md5, data)
+            md5 = await hashed(md5_of, data)
+            await self._prove_in_order(number, data, md5)
             return await self._transfer.governor.call(
                 lambda: self._transfer.destination.upload_part(
                     self._target.bucket,
@@ -113,11 +111,11 @@ class _PartRelay:
                 )
             )
 
-    async def _hash_in_order(self, number: int, data: bytes) -> None:
-        while self._hashed != number - 1:
+    async def _prove_in_order(self, number: int, data: bytes, md5: bytes) -> None:
+        while self._proven != number - 1:
             await self._turn.wait()
-        await self._proof.update(data)
-        self._hashed = number
+        await self._proof.update(data, md5)
+        self._proven = number
         self._turn.set()
         self._turn = anyio.Event()
 
@@ -140,7 +138,7 @@ async def _read(
                 buffer.write(chunk)
             return body.head, buffer.getvalue()
 
-    return await transfer.governor.call(get)
+    return await transfer.governor.call(get, side="source")
 
 
 def _check_size(item: S3Object, size: int, byte_range: ByteRange | None) -> None:
@@ -163,9 +161,9 @@ async def _put(
     transfer: Transfer,
     target: S3Location,
     data: bytes,
+    md5: bytes,
     properties: ObjectProperties,
 ) -> str:
-    md5 = await hashed(_md5, data)
     fitting = header_sized(properties)
 
     async def send(if_none_match: bool) -> str:
@@ -185,7 +183,3 @@ async def _put(
         )
 
     return await transfer.guard.write("put", target, send)
-
-
-def _md5(data: bytes) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()

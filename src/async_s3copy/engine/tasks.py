@@ -20,7 +20,8 @@ async def task_group() -> AsyncIterator[TaskGroup]:
         async with anyio.create_task_group() as group:
             yield group
     except BaseExceptionGroup as errors:
-        raise _first(errors) from None
+        first = _first(errors)
+        raise first from first.__cause__
 
 
 async def uninterrupted(call: Callable[[], Awaitable[Any]], grace_s: float) -> Any:

@@ -83,7 +83,8 @@ class Transfer:
                 version_id=item.version_id,
                 part_number=part_number,
                 checksums=checksums,
-            )
+            ),
+            side="source",
         )
 
 

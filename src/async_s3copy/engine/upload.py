@@ -15,7 +15,7 @@ from async_s3copy.engine.properties import header_sized, put_long_tags, with_sto
 from async_s3copy.engine.tasks import task_group
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.engine.verify import multipart_etag, same_etag
-from async_s3copy.errors import NoSuchUploadError, S3Error
+from async_s3copy.errors import NoSuchUploadError, OutageError, S3Error
 from async_s3copy.model import S3Location
 from async_s3copy.s3.client import ByteRange, CompletedPart, ObjectProperties
 
@@ -138,7 +138,7 @@ class Upload:
                 gone = await self._is_gone()
             except NoSuchUploadError:
                 gone = True
-            except S3Error as error:
+            except (S3Error, OutageError) as error:
                 self.left_behind(str(error))
                 return
             if gone:
