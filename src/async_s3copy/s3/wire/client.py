@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Final, TypeVar
 
+import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
@@ -53,6 +54,7 @@ class WireClient:
         self._side = reference.side
         self._table = table
         self._saw_tag_count = False
+        self._reading = anyio.Lock()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -93,9 +95,11 @@ class WireClient:
         )
         if isinstance(page, ListPage):
             return page
-        while not page.advance():
-            await anyio.lowlevel.checkpoint()
-        return page.page()
+        # One page at a time: pieces of many pages in one turn of the loop would add up.
+        async with self._reading:
+            while not page.advance():
+                await anyio.lowlevel.checkpoint()
+            return page.page()
 
     async def head_object(
         self,

@@ -187,7 +187,7 @@ class _Tiling:
                 key,
                 int(size or 0),
                 iso_date(modified or ""),
-                unescaped(etag or ""),
+                unescaped(etag.replace("&quot;", '"')) if etag else "",
                 None,
                 storage or "",
             )
