@@ -27,7 +27,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "part_size_bytes": 128 * MIB,
         "relay_multipart_threshold_bytes": 32 * MIB,
         "relay_part_size_bytes": 16 * MIB,
-        "relay_memory_bytes": 192 * MIB,
+        "relay_memory_bytes": 128 * MIB,
         "max_attempts": 10,
         "retry_base_s": 0.2,
         "retry_max_s": 20.0,
@@ -47,8 +47,8 @@ def test_every_option_is_documented() -> None:
 
 
 def test_the_documented_relay_limit_is_true() -> None:
-    """With the defaults a relayed object's part fits the memory up to about 1.8 TiB."""
-    assert 1.8 * TIB < CopyOptions().relay_memory_bytes * 10_000 < 1.9 * TIB
+    """With the defaults a relayed object's part fits the memory up to about 1.2 TiB."""
+    assert 1.2 * TIB < CopyOptions().relay_memory_bytes * 10_000 < 1.3 * TIB
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_the_documented_relay_limit_is_true() -> None:
         ("fail_fast", [True, False], ["false", 0, None]),
         ("multipart_threshold_bytes", [5 * MIB, 5 * GIB], [5 * MIB - 1, 5 * GIB + 1, 1e9]),
         ("part_size_bytes", [5 * MIB, 5 * GIB], [5 * MIB - 1, 5 * GIB + 1]),
-        ("relay_multipart_threshold_bytes", [5 * MIB, 192 * MIB], [5 * MIB - 1, 5 * GIB + 1]),
-        ("relay_part_size_bytes", [5 * MIB, 192 * MIB], [5 * MIB - 1, 5 * GIB + 1]),
+        ("relay_multipart_threshold_bytes", [5 * MIB, 128 * MIB], [5 * MIB - 1, 5 * GIB + 1]),
+        ("relay_part_size_bytes", [5 * MIB, 128 * MIB], [5 * MIB - 1, 5 * GIB + 1]),
         ("relay_memory_bytes", [32 * MIB, TIB], [5 * MIB - 1, "1"]),
         ("max_attempts", [1, 100], [0, 101]),
         ("max_errors_kept", [0, 100_000], [-1, 100_001]),

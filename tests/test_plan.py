@@ -295,7 +295,7 @@ def test_a_relayed_part_fits_the_memory() -> None:
     plan = plan_copy(sized(largest), CopyMethod.RELAY, options)
     assert isinstance(plan, RelayMultipart)
     assert plan.parts.part_bytes == options.relay_memory_bytes
-    with pytest.raises(ObjectRejectedError, match="relay_memory_bytes=201,326,592") as caught:
+    with pytest.raises(ObjectRejectedError, match="relay_memory_bytes=134,217,728") as caught:
         plan_copy(sized(largest + 1), CopyMethod.RELAY, options)
     assert caught.value.code == "EntityTooLarge"
 

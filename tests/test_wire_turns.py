@@ -12,18 +12,18 @@ pytestmark = pytest.mark.stack_b
 
 
 async def test_results_come_in_order_and_so_many_a_turn() -> None:
-    """A burst of 100 wakes 20 tasks per turn of the loop, in the order of arrival."""
+    """A burst of 60 wakes 12 tasks per turn of the loop, in the order of arrival."""
     loop = asyncio.get_running_loop()
     turns = Turns(loop)
-    futures = [loop.create_future() for _ in range(100)]
+    futures = [loop.create_future() for _ in range(60)]
     for number, future in enumerate(futures):
         turns.give(future, number)
     done_after_turn = []
     while not futures[-1].done():
         await asyncio.sleep(0)
         done_after_turn.append(sum(future.done() for future in futures))
-    assert done_after_turn == [20, 40, 60, 80, 100]
-    assert [future.result() for future in futures] == list(range(100))
+    assert done_after_turn == [12, 24, 36, 48, 60]
+    assert [future.result() for future in futures] == list(range(60))
 
 
 async def test_a_later_burst_is_served_too() -> None:
@@ -49,13 +49,13 @@ async def test_a_cancelled_future_is_left_alone() -> None:
 
 
 async def test_another_callback_has_its_turn_between() -> None:
-    """What is due meanwhile waits for 20 tasks, not for the whole burst."""
+    """What is due meanwhile waits for 12 tasks, not for the whole burst."""
     loop = asyncio.get_running_loop()
     turns = Turns(loop)
-    futures = [loop.create_future() for _ in range(100)]
+    futures = [loop.create_future() for _ in range(60)]
     for future in futures:
         turns.give(future, None)
     done_when_called: list[int] = []
     loop.call_soon(lambda: done_when_called.append(sum(future.done() for future in futures)))
     await futures[-1]
-    assert done_when_called == [20]
+    assert done_when_called == [12]

@@ -69,8 +69,9 @@ class CopyOptions:
         relay_part_size_bytes: Smallest part of a relayed object. Default 16 MiB: large enough for
             throughput, small enough that several fit the memory bound.
         relay_memory_bytes: Bytes of object data held in memory at most, over all relayed objects
-            and parts. Default 192 MiB. An object whose single part is larger (beyond about 1.8 TiB
-            with the default) fails with a message that names this option.
+            and parts. Default 128 MiB: eight parts at a time, in a process that stays below
+            256 MiB. An object whose single part is larger (beyond about 1.2 TiB with the default)
+            fails with a message that names this option.
         max_attempts: Attempts per request, the first included. Default 10: with the waits below a
             request survives half a minute of errors on average, and a minute at most.
         retry_base_s: Upper bound of the first wait before a retry, in seconds; it doubles each time
@@ -102,7 +103,7 @@ class CopyOptions:
     part_size_bytes: int = 128 * MIB
     relay_multipart_threshold_bytes: int = 32 * MIB
     relay_part_size_bytes: int = 16 * MIB
-    relay_memory_bytes: int = 192 * MIB
+    relay_memory_bytes: int = 128 * MIB
     max_attempts: int = 10
     retry_base_s: float = 0.2
     retry_max_s: float = 20.0

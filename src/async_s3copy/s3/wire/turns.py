@@ -8,8 +8,8 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-# What a task does between two answers takes a tenth of a millisecond: two milliseconds a turn.
-_TASKS_A_TURN: Final = 20
+# What a task does between two answers takes a tenth of a millisecond: a millisecond a turn.
+_TASKS_A_TURN: Final = 12
 
 
 class Turns:
