@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import uuid
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from async_s3copy import rules
 from async_s3copy.engine.governor import governed
@@ -54,6 +57,18 @@ _FAILED: Final = {
     OperationState.VALIDATING: OperationState.VALIDATION_FAILED,
     OperationState.COPYING: OperationState.COPY_FAILED,
 }
+
+
+async def _client_opener() -> Any:
+    """Return ``open_client``, loading botocore on first use: importing the library does not.
+
+    That takes half a second, so it happens in a thread: a shared event loop goes on meanwhile.
+    """
+    name = "async_s3copy.s3.opening"
+    module: Any = sys.modules.get(name)
+    if module is None:
+        module = await anyio.to_thread.run_sync(importlib.import_module, name)
+    return module.open_client
 
 
 class S3CopyOperation:
@@ -222,9 +237,7 @@ class S3CopyOperation:
             await self._copy(transfer, start)
 
     async def _open(self, stack: AsyncExitStack) -> Transfer:
-        # botocore is loaded here, so that importing the library does not pay for it.
-        from async_s3copy.s3.opening import open_client  # noqa: PLC0415
-
+        open_client = await _client_opener()
         source, destination = self._accounts
         reader, writer = as_account("source", source), as_account("destination", destination)
         resent = self._recorder.resent

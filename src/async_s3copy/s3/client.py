@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from async_s3copy.model import S3Object
 from async_s3copy.s3.endpoint import Endpoint
@@ -77,8 +77,7 @@ class ObjectHead:
     checksums: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopySource:
+class CopySource(NamedTuple):
     """The source of a server-side copy, pinned to what was listed.
 
     Attributes:

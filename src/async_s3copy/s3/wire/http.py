@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -13,9 +13,8 @@ _ENCODING: Final = "utf-8"
 _ERRORS: Final = "surrogateescape"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request, ready to be written.
+class Request(NamedTuple):
+    """One request, ready to be written; its ``repr`` shows no header, for one holds a token.
 
     Attributes:
         method: HTTP method; ``"HEAD"`` has an answer without a body.
@@ -27,13 +26,15 @@ class Request:
     """
 
     method: str
-    head: bytes = field(repr=False)
-    body: bytes = field(default=b"", repr=False)
+    head: bytes
+    body: bytes = b""
     replayable: bool = True
 
+    def __repr__(self) -> str:
+        return f"<Request {self.method}, {len(self.body):,} bytes, replayable={self.replayable}>"
 
-@dataclass(frozen=True, slots=True)
-class Response:
+
+class Response(NamedTuple):
     """One answer, complete.
 
     Attributes:
