@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from botocore.config import Config
 
 from async_s3copy.testing.seaweedfs import SeaweedFS
 from benchmarks.jobs import REGION, Credentials, Job
+from benchmarks.pinning import pinned
 from benchmarks.worlds import Verdict
 
 _THREADS: Final = 16
@@ -138,23 +138,9 @@ class SeaweedWorld:
 @contextmanager
 def seaweed_world(cpu: int | None) -> Iterator[SeaweedWorld]:
     """Start SeaweedFS on one CPU, and end it with its data afterwards."""
-    with _pinned(cpu):
+    with pinned(cpu):
         server = SeaweedFS().start()
     try:
         yield SeaweedWorld(server)
     finally:
         server.stop()
-
-
-@contextmanager
-def _pinned(cpu: int | None) -> Iterator[None]:
-    """Move this thread to a CPU for a moment: a process that it starts there, stays there."""
-    if cpu is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

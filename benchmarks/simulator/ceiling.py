@@ -7,7 +7,6 @@ its own.
 
 from __future__ import annotations
 
-import os
 import re
 import selectors
 import socket
@@ -20,6 +19,7 @@ from itertools import cycle
 from typing import Final
 from urllib.parse import urlsplit
 
+from benchmarks.pinning import pinned
 from benchmarks.simulator.config import SimulatorConfig
 from benchmarks.simulator.content import Content
 from benchmarks.simulator.keyspaces import KeySpace
@@ -94,7 +94,7 @@ def measure(load: Load, *, cpus: Sequence[int | None]) -> Ceiling:
         RuntimeError: An answer was no success.
     """
     config = SimulatorConfig(latency_ms=load.latency_ms, tls=load.tls, cpu=cpus[0])
-    with simulator(config) as server, _pinned(cpus[1]), _connections(server, load) as connections:
+    with simulator(config) as server, pinned(cpus[1]), _connections(server, load) as connections:
         batches = cycle(_batches(load.depth))
         answer_bytes = _answer_bytes(connections[0], next(batches), load.depth)
         server.reset()
@@ -190,16 +190,3 @@ def _connections(server: Simulator, load: Load) -> Iterator[list[socket.socket]]
                 connection = context.wrap_socket(connection, server_hostname=address.hostname)
             connections.append(stack.enter_context(connection))
         yield connections
-
-
-@contextmanager
-def _pinned(cpu: int | None) -> Iterator[None]:
-    if cpu is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
