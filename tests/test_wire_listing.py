@@ -199,3 +199,26 @@ def test_what_is_not_plain_xml_is_no_page(body: str) -> None:
     body = body.replace("CopyObjectResult", "ListBucketResult")
     with pytest.raises(XmlError):
         ListingParser(BUCKET, body.encode()).page()
+
+
+PIECES = (
+    "%",
+    "%4",
+    "%41",
+    "%C3",
+    "%A9",
+    "%E4%B8%AD",
+    "%5C",
+    "%0a",
+    "%zz",
+    "\\",
+    "\\u0041",
+    "x4",
+    "é",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_odd_escapes_are_decoded_as_botocore_does(text: str) -> None:
+    """Cut-off and doubled escapes, backslashes, bytes that are no UTF-8: nothing is special."""
+    assert key_decoded(text) == unquote_str(text)
