@@ -17,8 +17,9 @@ from aiohttp import web
 from async_s3copy import Account, CopyOptions, S3Error, ValidationError
 from async_s3copy.s3.boto import BotoClient
 from async_s3copy.s3.client import S3Client
-from async_s3copy.s3.opening import open_client
+from async_s3copy.s3.opening import open_boto_client, open_client
 from async_s3copy.s3.wire.client import WireClient
+from async_s3copy.s3.wire.ordinary import timeouts
 from async_s3copy.s3.wire.routing import tls_context
 from tests.fault_answers import error
 from tests.fault_server import Call, FaultServer, Handler, run_fault_server
@@ -113,7 +114,7 @@ UNUSUAL: list[tuple[str, dict[str, Any]]] = [
     ("a hook on 'before-sign' from tests.test_wire_client", {"session": hooked_session}),
     ("a proxy is configured", {"config": {"proxies": {"http": "http://127.0.0.1:9"}}}),
     ("connector_args force_close are", {"config": {"connector_args": {"force_close": True}}}),
-    ("the HTTP session is OwnTransport", {"config": {"http_session_cls": OwnTransport}}),
+    ("its HTTP session is OwnTransport", {"config": {"http_session_cls": OwnTransport}}),
     ("a client certificate is", {"config": {"client_cert": "/nowhere/cert.pem"}}),
 ]
 
@@ -237,3 +238,13 @@ def test_verification_is_as_botocore_was_told(tmp_path: Path) -> None:
     assert (off.verify_mode, off.check_hostname) == (ssl.CERT_NONE, False)
     with pytest.raises(FileNotFoundError):
         tls_context(str(tmp_path / "missing.pem"))
+
+
+async def test_timeouts_of_a_config_hold_on_the_wire_too(scripted: FaultServer) -> None:
+    """An account's own botocore ``Config`` wins over the options, on either client."""
+    config = AioConfig(connect_timeout=3, read_timeout=7)
+    options = CopyOptions(connect_timeout_s=1, read_timeout_s=2)
+    async with open_boto_client(account(scripted.url, config=config), "source", options) as plain:
+        assert timeouts(plain.client) == (3, 7)
+    async with open_boto_client(account(scripted.url), "source", options) as plain:
+        assert timeouts(plain.client) == (1, 2)

@@ -13,7 +13,7 @@ from async_s3copy.s3.client import S3Client
 from async_s3copy.s3.wire.client import WireClient
 from async_s3copy.s3.wire.keys import KeySource
 from async_s3copy.s3.wire.learn import watch
-from async_s3copy.s3.wire.ordinary import obstacle, signs_payload, verify_setting
+from async_s3copy.s3.wire.ordinary import obstacle, signs_payload, timeouts, verify_setting
 from async_s3copy.s3.wire.routing import RoutingTable, stay_on_botocore
 
 
@@ -39,6 +39,7 @@ async def open_wire_client(
         KeySource(await reference.credentials(), reference.side),
         reference.side,
         options,
+        timeouts=timeouts(reference.client),
         verify=verify_setting(reference.client),
         signs_payload=signs_payload(reference.client),
         resent=resent,

@@ -44,6 +44,12 @@ def verify_setting(client: Any) -> bool | str:
     return verify
 
 
+def timeouts(client: Any) -> tuple[float, float]:
+    """Return a client's seconds for opening a connection, and of silence while it waits."""
+    config = client.meta.config
+    return float(config.connect_timeout), float(config.read_timeout)
+
+
 def signs_payload(client: Any) -> bool:
     """Tell whether a client is set to hash bodies even where TLS vouches for them."""
     return bool((client.meta.config.s3 or {}).get("payload_signing_enabled"))
@@ -51,10 +57,10 @@ def signs_payload(client: Any) -> bool:
 
 def _unusual_transport(client: Any) -> str:
     # Its HTTP session is the one place where botocore's answers to all settings come together.
-    session = client._endpoint.http_session
+    session = getattr(getattr(client, "_endpoint", None), "http_session", None)
     described = getattr(session, "transport", None)
-    if described is None:
-        return f"the HTTP session is {type(session).__qualname__}"
+    if session is None or described is None:
+        return f"its HTTP session is {type(session).__qualname__}"
     if described.client_cert is not None:
         return "a client certificate is configured"
     unusual = sorted(set(described.connector_args or ()) - _HARMLESS_CONNECTOR_ARGS)

@@ -60,7 +60,8 @@ class RoutingTable:
     Args:
         credentials: Where keys come from.
         side: Which side they speak for.
-        options: Timeouts, the number of connections, and which client was asked for.
+        options: The number of connections, and which client was asked for.
+        timeouts: Seconds for opening a connection, and of silence, as botocore has them.
         verify: Whether certificates are checked, or the CA bundle to check them against.
         signs_payload: Whether bodies are hashed even where TLS vouches for them.
         resent: Called when a request is sent again because its kept-alive connection was dead.
@@ -72,6 +73,7 @@ class RoutingTable:
         side: Side,
         options: CopyOptions,
         *,
+        timeouts: tuple[float, float],
         verify: bool | str,
         signs_payload: bool,
         resent: Callable[[], object],
@@ -79,6 +81,7 @@ class RoutingTable:
         self._credentials = credentials
         self._side: Side = side
         self._options = options
+        self._connect_timeout_s, self._read_timeout_s = timeouts
         self._verify = verify
         self._signs_payload = signs_payload
         self._resent = resent
@@ -152,8 +155,8 @@ class RoutingTable:
                     route.origin,
                     tls=tls,
                     max_connections=self._options.max_concurrent_requests + 1,
-                    connect_timeout_s=self._options.connect_timeout_s,
-                    read_timeout_s=self._options.read_timeout_s,
+                    connect_timeout_s=self._connect_timeout_s,
+                    read_timeout_s=self._read_timeout_s,
                     resent=self._resent,
                 ),
             )
