@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from async_s3copy import Account, CopyOptions
+from async_s3copy.engine.checkpoint import CopyScope
 from async_s3copy.engine.governor import Governor
+from async_s3copy.engine.journal import Journal
 from async_s3copy.engine.lister import Lister
 from async_s3copy.engine.listing import first_page
 from async_s3copy.engine.plan import KeyMapping
+from async_s3copy.engine.spans import Span
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.metrics import MetricsRecorder
 from async_s3copy.model import S3Location, S3Object
@@ -37,7 +40,7 @@ async def count_keys(client: S3Client, options: CopyOptions, job: dict[str, Any]
     """List with the engine's own lister, and count."""
     keys = 0
 
-    async def emit(objects: Sequence[S3Object]) -> None:
+    async def emit(objects: Sequence[S3Object], span: Span | None) -> None:
         nonlocal keys
         keys += len(objects)
 
@@ -50,14 +53,16 @@ async def count_keys(client: S3Client, options: CopyOptions, job: dict[str, Any]
 def listing_only(client: S3Client, options: CopyOptions, source: S3Location) -> Transfer:
     """Return what the lister needs of an operation; nothing is ever written."""
     recorder = MetricsRecorder("listing")
+    mapping = KeyMapping(source, S3Location("unused", source.key), recursive=True)
     return Transfer(
         source=client,
         destination=client,
-        mapping=KeyMapping(source, S3Location("unused", source.key), recursive=True),
+        mapping=mapping,
         overwrite=True,
         options=options,
         governor=Governor(options, recorder),
         recorder=recorder,
+        journal=Journal(CopyScope(mapping), recorder),
     )
 
 

@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 import anyio.lowlevel
@@ -94,13 +95,14 @@ class Stored:
 
 
 @dataclass
-class OpenUpload:
+class StoredUpload:
     """A multipart upload that is neither completed nor aborted."""
 
     bucket: str
     key: str
     properties: ObjectProperties
     parts: dict[int, bytes] = field(default_factory=dict)
+    initiated: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 Hook = Callable[[Call, Phase], Awaitable[None]]
@@ -113,7 +115,7 @@ class FakeS3:
         self.endpoint = Endpoint(url, "eu-west-1")
         self.page_size = page_size
         self.buckets: dict[str, dict[str, Stored]] = {"source-bucket": {}, "target-bucket": {}}
-        self.uploads: dict[str, OpenUpload] = {}
+        self.uploads: dict[str, StoredUpload] = {}
         self.calls: list[Call] = []
         self.faults: list[Fault] = []
         self.denied: set[tuple[Side, str, str]] = set()
@@ -181,7 +183,7 @@ class FakeS3:
     def new_upload(self, bucket: str, key: str, properties: ObjectProperties) -> str:
         self._ids += 1
         upload_id = f"upload-{self._ids}"
-        self.uploads[upload_id] = OpenUpload(bucket, key, properties)
+        self.uploads[upload_id] = StoredUpload(bucket, key, properties)
         return upload_id
 
     async def answer(self, call: Call, effect: Callable[[], T]) -> T:

@@ -20,9 +20,10 @@ from async_s3copy.s3.client import (
     ObjectBody,
     ObjectHead,
     ObjectProperties,
+    OpenUpload,
 )
 from async_s3copy.s3.endpoint import Endpoint
-from tests.fake_server import Call, FakeS3, OpenUpload, Stored, assembled, md5_hex
+from tests.fake_server import Call, FakeS3, Stored, StoredUpload, assembled, md5_hex
 
 LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 _CHUNK_BYTES: Final = 1024 * 1024
@@ -199,6 +200,19 @@ class FakeClient:
         call = Call("ListParts", self.side, bucket, key)
         return await self.server.answer(call, lambda: len(self._upload(call, upload_id).parts))
 
+    async def list_uploads(self, bucket: str, key: str) -> list[OpenUpload]:
+        call = Call("ListMultipartUploads", self.side, bucket, None)
+
+        def effect() -> list[OpenUpload]:
+            self._bucket(call)
+            return [
+                OpenUpload(key, upload_id, upload.initiated)
+                for upload_id, upload in self.server.uploads.items()
+                if (upload.bucket, upload.key) == (bucket, key)
+            ]
+
+        return await self.server.answer(call, effect)
+
     async def put_object(
         self,
         bucket: str,
@@ -261,7 +275,7 @@ class FakeClient:
         except KeyError:
             raise call.error("NoSuchKey", 404) from None
 
-    def _upload(self, call: Call, upload_id: str) -> OpenUpload:
+    def _upload(self, call: Call, upload_id: str) -> StoredUpload:
         try:
             return self.server.uploads[upload_id]
         except KeyError:

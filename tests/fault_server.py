@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-_DATE: Final = "2024-01-02T03:04:05.000Z"
+from tests.fault_listings import LONG_AGO, list_objects, list_uploads, xml_response
+
 _HTTP_DATE: Final = "Tue, 02 Jan 2024 03:04:05 GMT"
 _KEPT_HEADERS: Final = ("content-type", "cache-control", "x-amz-storage-class")
 
@@ -53,6 +54,7 @@ class Manners:
     names_storage_class: bool = True
     encodes_listing: bool = True
     page_keys: int = 1_000
+    page_uploads: int = 1_000
     gives_tokens: bool = True
     repeats_pages: bool = False
 
@@ -68,6 +70,7 @@ class FaultServer:
         url: Where it listens.
         objects: Objects by bucket and key.
         uploads: Open multipart uploads: parts by number.
+        upload_places: Bucket and key of each upload there ever was.
         calls: Every request, in order of arrival.
         manners: How it differs from AWS.
     """
@@ -76,6 +79,7 @@ class FaultServer:
         self.url = ""
         self.objects: defaultdict[str, dict[str, Stored]] = defaultdict(dict)
         self.uploads: dict[str, dict[int, bytes]] = {}
+        self.upload_places: dict[str, tuple[str, str]] = {}
         self.calls: list[Call] = []
         self.manners = Manners()
         self._next: defaultdict[str, list[Answer]] = defaultdict(list)
@@ -157,7 +161,9 @@ def _operation(method: str, key: str, query: Mapping[str, str], headers: Mapping
         return "ListParts"
     if method == "PUT" and upload:
         return "UploadPartCopy" if copies else "UploadPart"
-    return table[method] if key else "ListObjectsV2"
+    if not key:
+        return "ListMultipartUploads" if "uploads" in query else "ListObjectsV2"
+    return table[method]
 
 
 def error_response(
@@ -165,44 +171,7 @@ def error_response(
 ) -> web.Response:
     """Build S3's ``<Error>``."""
     text = f"<Error><Code>{code}</Code><Message>as scripted</Message></Error>"
-    return _xml(f'<?xml version="1.0" encoding="UTF-8"?>{lead}\n{text}', status, headers)
-
-
-def _xml(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(status=status, text=text, content_type="application/xml", headers=headers)
-
-
-async def _list(server: FaultServer, call: Call) -> web.StreamResponse:
-    manners = server.manners
-    after = call.query.get("continuation-token") or call.query.get("start-after", "")
-    if manners.repeats_pages:
-        after = ""
-    prefix = call.query.get("prefix", "")
-    keys = sorted(k for k in server.objects[call.bucket] if k.startswith(prefix) and k > after)
-    size = min(manners.page_keys, int(call.query.get("max-keys", "1000")))
-    page, more = keys[:size], len(keys) > size
-    encoded = manners.encodes_listing and call.query.get("encoding-type") == "url"
-    entries = "".join(_entry(server, call.bucket, key, encoded) for key in page)
-    token = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if more else ""
-    parts = (
-        "<ListBucketResult>",
-        "<EncodingType>url</EncodingType>" if encoded else "",
-        f"<IsTruncated>{str(more).lower()}</IsTruncated>",
-        token if manners.gives_tokens else "",
-        entries,
-        "</ListBucketResult>",
-    )
-    return _xml("".join(parts))
-
-
-def _entry(server: FaultServer, bucket: str, key: str, encoded: bool) -> str:
-    stored = server.objects[bucket][key]
-    named = "<StorageClass>STANDARD</StorageClass>" if server.manners.names_storage_class else ""
-    return (
-        f"<Contents><Key>{quote(key) if encoded else escape(key)}</Key>"
-        f"<LastModified>{_DATE}</LastModified><Size>{len(stored.body)}</Size>"
-        f"<ETag>{escape(server.shown(stored.etag))}</ETag>{named}</Contents>"
-    )
+    return xml_response(f'<?xml version="1.0" encoding="UTF-8"?>{lead}\n{text}', status, headers)
 
 
 async def _get(server: FaultServer, call: Call) -> web.StreamResponse:
@@ -221,7 +190,7 @@ async def _get(server: FaultServer, call: Call) -> web.StreamResponse:
 
 
 async def _get_tags(server: FaultServer, call: Call) -> web.StreamResponse:
-    return _xml("<Tagging><TagSet></TagSet></Tagging>")
+    return xml_response("<Tagging><TagSet></TagSet></Tagging>")
 
 
 async def _put(server: FaultServer, call: Call) -> web.StreamResponse:
@@ -266,14 +235,15 @@ def _fields(call: Call) -> tuple[str, str, str, Mapping[str, str], Mapping[str, 
 
 
 def _result(name: str, etag: str) -> web.Response:
-    date = f"<LastModified>{_DATE}</LastModified>"
-    return _xml(f"<{name}>{date}<ETag>{escape(etag)}</ETag></{name}>")
+    date = f"<LastModified>{LONG_AGO}</LastModified>"
+    return xml_response(f"<{name}>{date}<ETag>{escape(etag)}</ETag></{name}>")
 
 
 async def _create(server: FaultServer, call: Call) -> web.StreamResponse:
     upload_id = uuid.uuid4().hex
     server.uploads[upload_id] = {}
-    return _xml(
+    server.upload_places[upload_id] = (call.bucket, call.key)
+    return xml_response(
         "<InitiateMultipartUploadResult>"
         f"<UploadId>{upload_id}</UploadId></InitiateMultipartUploadResult>"
     )
@@ -322,11 +292,11 @@ async def _abort(server: FaultServer, call: Call) -> web.StreamResponse:
 async def _list_parts(server: FaultServer, call: Call) -> web.StreamResponse:
     if call.query["uploadId"] not in server.uploads:
         return error_response(404, "NoSuchUpload")
-    return _xml("<ListPartsResult></ListPartsResult>")
+    return xml_response("<ListPartsResult></ListPartsResult>")
 
 
 _HANDLERS: Final[Mapping[str, Handler]] = {
-    "ListObjectsV2": _list,
+    "ListObjectsV2": list_objects,
     "HeadObject": _get,
     "GetObject": _get,
     "GetObjectTagging": _get_tags,
@@ -338,4 +308,5 @@ _HANDLERS: Final[Mapping[str, Handler]] = {
     "CompleteMultipartUpload": _complete,
     "AbortMultipartUpload": _abort,
     "ListParts": _list_parts,
+    "ListMultipartUploads": list_uploads,
 }

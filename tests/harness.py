@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from async_s3copy.engine.checkpoint import CopyScope
 from async_s3copy.engine.governor import Governor
+from async_s3copy.engine.journal import Journal
 from async_s3copy.engine.plan import KeyMapping
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.errors import Side
@@ -86,7 +88,7 @@ class World:
 
         @asynccontextmanager
         async def open_client(
-            account: Account, side: Side, options: CopyOptions, resent: Callable[[], object]
+            account: Account, side: Side, options: CopyOptions, count: Callable[[bool], object]
         ) -> AsyncIterator[FakeClient]:
             yield FakeClient(self.source if side == "source" else self.destination, side)
 
@@ -95,7 +97,7 @@ class World:
             return self.transfers[-1]
 
         monkeypatch.setattr("async_s3copy.s3.opening.open_client", open_client)
-        monkeypatch.setattr("async_s3copy.operation.Transfer", make_transfer)
+        monkeypatch.setattr("async_s3copy.engine.run.Transfer", make_transfer)
         monkeypatch.setattr("async_s3copy.engine.upload._ABORT_PAUSE_S", 0)
         return self
 
@@ -143,18 +145,20 @@ def transfer_of(
     """A transfer between two servers, as an operation makes it."""
     options = options or fast_options()
     recorder = MetricsRecorder("test")
+    mapping = KeyMapping(
+        S3Location("source-bucket", source_key),
+        S3Location("target-bucket", destination_key),
+        recursive,
+    )
     return Transfer(
         source=FakeClient(source, "source"),
         destination=FakeClient(destination or source, "destination"),
-        mapping=KeyMapping(
-            S3Location("source-bucket", source_key),
-            S3Location("target-bucket", destination_key),
-            recursive,
-        ),
+        mapping=mapping,
         overwrite=overwrite,
         options=options,
         governor=Governor(options, recorder),
         recorder=recorder,
+        journal=Journal(CopyScope(mapping), recorder),
     )
 
 

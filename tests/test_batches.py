@@ -13,17 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from async_s3copy.engine.batches import BatchQueue
+from async_s3copy.engine.batches import Batch, BatchQueue, batches
+from async_s3copy.engine.spans import Span
 from async_s3copy.model import S3Object
 from tests.fakes import LONG_AGO
 from tests.harness import all_idle
 
 
-def batch(first: int, size: int) -> Sequence[S3Object]:
+def objects(first: int, size: int) -> Sequence[S3Object]:
     return [
         S3Object.reported("my-bucket", f"{n:05}", 1, LONG_AGO, "0" * 32)
         for n in range(first, first + size)
     ]
+
+
+def batch(first: int, size: int) -> Batch:
+    return Batch(objects(first, size))
 
 
 async def test_the_lister_waits_while_the_queue_is_full() -> None:
@@ -255,3 +260,47 @@ async def test_nothing_is_lost_or_stuck_whoever_is_cancelled(
                 putting.start_soon(put, share)
         queue.close()
     assert sorted(taken) == [f"{n:05}" for n in range(sum(sizes))]
+
+
+@given(
+    size=st.integers(0, 40),
+    batch_size=st.integers(1, 12),
+    after=st.sampled_from([None, "", "0"]),
+    until=st.sampled_from([None, "99999"]),
+)
+def test_batches_share_the_span_of_their_page(
+    size: int, batch_size: int, after: str | None, until: str | None
+) -> None:
+    """Cut from one page, batches hold its objects in order, and their spans meet."""
+    page = objects(0, size)
+    cut = batches(page, Span(after, until), batch_size)
+    assert [item for each in cut for item in each.objects] == page
+    assert all(0 < len(each.objects) <= batch_size for each in cut)
+    place = after
+    for each in cut:
+        assert each.span is not None
+        assert each.span.after == place
+        assert all(item.key in each.span for item in each.objects)
+        place = each.span.until
+    assert place == (until if cut else after)
+
+
+def test_batches_without_a_span() -> None:
+    """Where a page's span cannot be told, neither can those of its batches."""
+    assert [each.span for each in batches(objects(0, 5), None, 2)] == [None] * 3
+
+
+async def test_a_span_begins_with_the_first_object_taken() -> None:
+    """The queue tells of a batch's span when workers take from it, and not before."""
+    begun: list[Span] = []
+    queue = BatchQueue(5, begun.append)
+    for each in batches(objects(0, 4), Span("a", "b"), 2):
+        await queue.put(each)
+    assert begun == []
+    taken = [await queue.take(), await queue.take()]
+    assert begun == [Span("a", "00001")]
+    assert list(queue.current) == []
+    taken.append(await queue.take())
+    assert begun == [Span("a", "00001"), Span("00001", "b")]
+    assert [item.key for item in queue.current] == ["00003"]
+    assert [item.key for item in taken if item] == ["00000", "00001", "00002"]

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from async_s3copy import InvalidResponseError, NoSuchBucketError, S3Error
 from async_s3copy.engine.lister import Lister
-from async_s3copy.engine.listing import batches, first_page
+from async_s3copy.engine.listing import first_page
+from async_s3copy.engine.spans import ALL_KEYS, Coverage, Span
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.model import S3Object
 from async_s3copy.s3.client import ListPage
 from tests.fake_server import AWS, OTHER, Call, FakeS3, Fault, Phase
 from tests.fakes import LONG_AGO, FakeClient
-from tests.harness import all_idle, fast_options, outcome_of, transfer_of
+from tests.harness import all_idle, fast_options, transfer_of
 
 
 def item(key: str) -> S3Object:
@@ -63,14 +64,16 @@ class Listed:
 
     def __init__(self) -> None:
         self.pages: list[list[str]] = []
+        self.spans: list[Span | None] = []
 
     @property
     def keys(self) -> list[str]:
         return [key for page in self.pages for key in page]
 
-    async def emit(self, objects: Sequence[S3Object]) -> None:
+    async def emit(self, objects: Sequence[S3Object], span: Span | None) -> None:
         await anyio.lowlevel.checkpoint()
         self.pages.append([each.key for each in objects])
+        self.spans.append(span)
 
 
 async def listed(transfer: Transfer) -> list[str]:
@@ -185,18 +188,6 @@ async def test_a_missing_bucket_is_said_to_be_missing() -> None:
         await first_page(transfer_of(server), max_attempts=3)
 
 
-@pytest.mark.parametrize(
-    "keys, size, cut",
-    [(0, 3, []), (1, 3, [1]), (3, 3, [3]), (7, 3, [3, 3, 1]), (2, 1, [1, 1]), (2, 1_000, [2])],
-)
-def test_pages_are_cut_into_batches(keys: int, size: int, cut: list[int]) -> None:
-    """Batches of ``batch_size`` in the listing's order, the last one smaller."""
-    objects = [item(f"in/{n}") for n in range(keys)]
-    found = batches(objects, size)
-    assert [len(batch) for batch in found] == cut
-    assert [each for batch in found for each in batch] == objects
-
-
 # Several at a time.
 
 
@@ -265,29 +256,24 @@ async def test_one_listing_at_a_time_is_in_key_order() -> None:
     assert lister.statistics().ranges == 1
 
 
-async def test_the_states_tell_how_far_the_listing_is() -> None:
-    """At any moment (range, last key) pairs cover the listing and agree with what came out."""
-    server, found = filled(KEYS), Listed()
-    transfer = parallel(server)
-    lister = Lister(transfer, await first_page(transfer, max_attempts=3))
+async def test_the_spans_tell_how_far_the_listing_is() -> None:
+    """Each page comes with the span its keys lie in; disjoint, and all keys when it is over."""
+    server, found, coverage = filled(KEYS), Listed(), Coverage()
+    lister = Lister(transfer := parallel(server), await first_page(transfer, max_attempts=3))
     most = 0
 
-    async def emit(objects: Sequence[S3Object]) -> None:
+    async def emit(objects: Sequence[S3Object], span: Span | None) -> None:
         nonlocal most
-        states = lister.states()
-        most = max(most, len(states))
-        assert [state.until for state in states[:-1]] == [state.after for state in states[1:]]
-        listed_keys = {each.key for each in objects}
-        assert all(
-            any((state.after or "") < key <= (state.last_key or "") for state in states)
-            for key in listed_keys
-        )
-        await found.emit(objects)
+        assert span is not None
+        assert all(each.key in span for each in objects)
+        assert coverage.remaining([span]) == [span]
+        coverage.add(span)
+        most = max(most, len(coverage.spans))
+        await found.emit(objects, span)
 
     await lister.run(emit)
-    assert most >= 8
-    assert all(state.done for state in lister.states())
-    assert len(lister.states()) <= 2
+    assert most >= 7
+    assert coverage.spans == [ALL_KEYS]
 
 
 async def test_the_number_of_listers_follows_what_is_wanted() -> None:
@@ -316,12 +302,12 @@ async def test_listers_wait_for_what_they_hand_out() -> None:
     server = filled(KEYS)
     release, held = asyncio.Event(), 0
 
-    async def hold(objects: Sequence[S3Object]) -> None:
+    async def hold(objects: Sequence[S3Object], span: Span | None) -> None:
         nonlocal held
         held += 1
         if held > 30:
             await release.wait()
-        await found.emit(objects)
+        await found.emit(objects, span)
 
     found, transfer = Listed(), parallel(server)
     lister = Lister(transfer, await first_page(transfer, max_attempts=3))
@@ -344,13 +330,13 @@ async def test_a_page_that_fails_ends_the_listing_after_what_was_read() -> None:
             broken.set()
             raise call.error("AccessDenied", 403)
 
-    async def slow(objects: Sequence[S3Object]) -> None:
+    async def slow(objects: Sequence[S3Object], span: Span | None) -> None:
         nonlocal held
         if len(found.pages) > 40 and held < 3:
             held += 1
             await broken.wait()
             await all_idle(20)
-        await found.emit(objects)
+        await found.emit(objects, span)
 
     server.hook = break_off
     transfer = parallel(server)
@@ -416,13 +402,13 @@ async def test_a_listing_that_cannot_be_divided_is_read_page_by_page(
     server, found = filled(KEYS), Listed()
     spoil(server)
     transfer = parallel(server)
-    lister = await run(transfer, found)
+    await run(transfer, found)
     assert sorted(found.keys) == KEYS
     assert len(found.keys) == len(KEYS)
     assert transfer.recorder.snapshot().degradations == {"serial_listing": 1}
     assert f"{sentence}: the listing goes on page by page" in caplog.text
     assert len(server.made("ListObjectsV2")) <= len(KEYS) / 10 + 6
-    assert lister.states()[0].done
+    assert found.spans[-1] is None
 
 
 FOLDERS = [f"in/{name}/{n:05}" for name in ("a-old", "a", "b.d", "b") for n in range(400)]
@@ -445,14 +431,16 @@ async def test_a_server_that_sorts_folders_by_name_loses_nothing(listers: int) -
 
 
 async def test_folders_that_come_late_are_checked_when_they_come() -> None:
-    """Divided by then, a listing that may have lost keys is an error, never a silence."""
+    """Divided by then: what was handed out lay in no folder, is left out, and all else follows."""
     keys = [*(f"in/0-{n:05}" for n in range(2_000)), *(f"in/a/{n:05}" for n in range(50))]
     server, found = filled([*keys, "in/a-b"]), Listed()
     server.endpoint = FakeS3(OTHER).endpoint
     server.sorts_folders = True
-    with pytest.raises(InvalidResponseError, match=r"(folders|order).*max_concurrent_listings=1"):
-        await run(parallel(server), found)
-    assert len(found.keys) == len(set(found.keys))
+    lister = await run(transfer := parallel(server), found)
+    assert lister.statistics().ranges > 1
+    assert sorted(found.keys) == sorted([*keys, "in/a-b"])
+    assert found.spans[-1] is None
+    assert transfer.recorder.snapshot().degradations == {"serial_listing": 1}
 
 
 async def test_servers_that_sort_as_s3_does_are_asked_once_and_listed_in_parallel() -> None:
@@ -488,7 +476,7 @@ async def test_a_server_that_begins_to_ignore_start_after_loses_and_repeats_noth
     lister = await run(transfer, found)
     assert sorted(found.keys) == KEYS
     assert transfer.recorder.snapshot().degradations == {"serial_listing": 1}
-    assert len(lister.states()) > 1
+    assert lister.statistics().ranges > 1
 
 
 async def test_an_order_lost_in_a_divided_listing_is_an_error() -> None:
@@ -545,13 +533,7 @@ async def test_every_key_comes_exactly_once(
             await anyio.lowlevel.checkpoint()
 
     server.hook = dawdle
-    outcome = await outcome_of(run(parallel(server, listers), found))
-    if isinstance(outcome, InvalidResponseError):
-        assert spoilt is sorts_folders
-        assert "max_concurrent_listings=1 reads it in any order" in str(outcome)
-        assert len(found.keys) == len(set(found.keys))
-        return
-    assert isinstance(outcome, Lister)
+    await run(parallel(server, listers), found)
     assert sorted(found.keys) == [f"in/{key}" for key in keys]
     ordered = spoilt not in (unordered, sorts_folders)
     assert all(page == sorted(page) for page in found.pages) or not ordered

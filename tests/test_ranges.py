@@ -14,11 +14,11 @@ from async_s3copy.engine.ranges import (
     UNORDERED,
     BrokenListingError,
     KeyRange,
-    RangeState,
     RangeTable,
     UndividedError,
 )
 from async_s3copy.engine.serial import SerialRest
+from async_s3copy.engine.spans import ALL_KEYS, Coverage, Span
 from async_s3copy.engine.splitting import Cut, Outlook, Splitter
 from async_s3copy.model import S3Object
 from async_s3copy.s3.client import ListPage
@@ -75,10 +75,15 @@ class Run:
         assert first is not None
         self.flying: list[KeyRange] = [first]
         self.found: dict[KeyRange, list[str]] = {}
+        self.coverage = Coverage()
 
     def answer(self, place: int, *, park: bool) -> None:
         key_range = self.flying.pop(place % len(self.flying))
-        objects = self.table.accept(key_range, served(self.keys, key_range, self.size))
+        objects, span = self.table.accept(key_range, served(self.keys, key_range, self.size))
+        if span is not None:
+            assert self.coverage.remaining([span]) == [span]
+            assert all(each.key in span for each in objects)
+            self.coverage.add(span)
         self.found.setdefault(key_range, []).extend(each.key for each in objects)
         if park or key_range.done:
             self.table.leave(key_range)
@@ -114,22 +119,10 @@ def test_every_key_comes_once_and_in_order(
         place, park, listers = next(script, (0, False, 1))
         run.answer(place, park=park)
         run.share(listers)
-        assert_gapless(table.states())
     assert sorted(run.all_found()) == keys
     assert all(found == sorted(found) for found in run.found.values())
-    assert all(state.done for state in table.states())
-    assert len(table.states()) <= 2
-
-
-def assert_gapless(states: list[RangeState]) -> None:
-    """Ranges follow each other from the beginning to the end, each with a last key inside."""
-    assert states[0].after is None
-    assert states[-1].until is None
-    assert [state.until for state in states[:-1]] == [state.after for state in states[1:]]
-    for state in states:
-        if state.last_key is not None:
-            assert state.after is None or state.after < state.last_key
-            assert state.until is None or state.last_key <= state.until
+    assert run.coverage.spans == [ALL_KEYS]
+    assert table.take(divide=False) is None
 
 
 @settings(deadline=None)
@@ -158,11 +151,50 @@ def test_a_cut_is_half_open() -> None:
     assert left.done
 
 
+def test_a_page_that_ends_where_its_range_does_is_not_the_last() -> None:
+    """What follows has to be seen: asked for it by that key, a server may pass over a folder."""
+    table, (left, _) = divided(["m"], "a", "b")
+    assert keys_of(table, left, "l", "m") == ["l", "m"]
+    assert not left.done
+    assert keys_of(table, left, "m/x") == []
+    assert left.done
+
+
+def test_ranges_that_are_given_wait_until_keys_have_come_in_order() -> None:
+    """Until then one is read at a time, past its end: an unordered listing would go on there."""
+    ranges = [Span(None, "k05"), Span("k10", "k20"), Span("x", None)]
+    table = RangeTable(WildSplitter([]), ranges=ranges)
+    first = table.take(divide=False)
+    assert first is not None
+    found = table.accept(first, page_of([f"k{n:02}" for n in range(40)], truncated=True, token="1"))
+    assert found.span == Span(None, "k05")
+    assert table.take(divide=True) is None
+    found = table.accept(first, page_of([f"k{n:02}" for n in range(40, 64)], truncated=True))
+    assert found == ([], None)
+    assert first.done
+    waiting = [table.take(divide=False), table.take(divide=True)]
+    assert [each and (each.after, each.until) for each in waiting] == [("k10", "k20"), ("x", None)]
+    assert table.take(divide=True) is None
+
+
+def test_only_neighbours_become_one() -> None:
+    """What lies between two ranges has not been handed out."""
+    ranges = [Span(None, "b"), Span("c", "e"), Span("e", "g"), Span("k", "m")]
+    table = RangeTable(WildSplitter([]), ranges=ranges, proof_keys=0)
+    for keys in (["a"], ["d"], ["f"], ["l"]):
+        taken = table.take(divide=False)
+        assert taken is not None
+        table.accept(taken, page_of([*keys, "z"], truncated=True, token="1"))
+    spans = [Span(None, "a"), Span("c", "f"), Span("k", "l")]
+    assert table.handed_out(first=True) == spans
+    assert table.handed_out(first=False) == spans[1:]
+
+
 def keys_of(
     table: RangeTable, key_range: KeyRange, *keys: str, truncated: bool = True
 ) -> list[str]:
     found = table.accept(key_range, page_of(keys, truncated=truncated, token="2"))
-    return [each.key for each in found]
+    return [each.key for each in found.objects]
 
 
 def test_a_page_on_its_way_does_not_hide_a_cut() -> None:
@@ -194,7 +226,7 @@ def test_a_server_that_ignores_start_after_is_found_out_at_its_first_answer(
     table, (_, right) = divided(["m"], "a", "b")
     with pytest.raises(UndividedError, match=reason):
         table.accept(right, page_of(keys, truncated=True, token="1"))
-    assert table.others() == []
+    assert table.handed_out(first=False) == []
 
 
 @pytest.mark.parametrize("keys", [("n", "m"), ("o", "n"), ("p", "q", "q")])
@@ -217,15 +249,11 @@ def test_the_rest_leaves_out_what_other_ranges_handed_out() -> None:
     assert keys_of(table, inner, "i", "k") == ["i", "k"]
     with pytest.raises(UndividedError, match=IGNORED):
         table.accept(last, page_of(["a", "b"], truncated=True, token="3"))
-    rest = SerialRest(left, table.others())
+    rest = SerialRest(left, table.handed_out(first=False))
     first = rest.accept(page_of(["c", "h", "i", "k"], truncated=True, token="4"))
     then = rest.accept(page_of(["l", "q"], truncated=False))
     assert [each.key for each in [*first, *then]] == ["c", "h", "l", "q"]
     assert rest.done
-    assert rest.states() == [
-        RangeState(None, None, "q", done=True),
-        RangeState("h", "p", "k", done=False),
-    ]
 
 
 def test_the_rest_asks_again_for_the_page_that_ended_the_first_range() -> None:
@@ -234,7 +262,7 @@ def test_the_rest_asks_again_for_the_page_that_ended_the_first_range() -> None:
     assert keys_of(table, left, "c", "d", "e", "f") == ["c", "d"]
     with pytest.raises(UndividedError):
         table.accept(right, page_of(["a"], truncated=True, token="3"))
-    rest = SerialRest(left, table.others())
+    rest = SerialRest(left, table.handed_out(first=False))
     assert (rest.token, rest.last) == ("1", "d")
     found = rest.accept(page_of(["c", "d", "e", "f"], truncated=False))
     assert [each.key for each in found] == ["e", "f"]
@@ -253,7 +281,21 @@ def test_the_rest_of_a_divided_listing_must_be_in_order() -> None:
     """Otherwise what was handed out could not be told by its range."""
     table, (left, right) = divided(["m"], "a", "b")
     keys_of(table, right, "n", "o")
-    rest = SerialRest(left, table.others())
+    rest = SerialRest(left, table.handed_out(first=False))
     rest.accept(page_of(["c", "n"], truncated=True, token="2"))
     with pytest.raises(BrokenListingError, match="out of order"):
         rest.accept(page_of(["d"], truncated=True, token="3"))
+
+
+def test_the_rest_leaves_out_only_keys_that_the_server_sorts() -> None:
+    """Others come in any order, and none of them has been handed out, wherever it lies."""
+    rest = SerialRest(None, [Span("m", "n05")], sortable=lambda key: "/" not in key)
+    page = page_of(["a", "n/2", "n/1", "n-1", "n05", "n06"], truncated=False)
+    assert [each.key for each in rest.accept(page)] == ["a", "n/2", "n/1", "n06"]
+
+
+def test_the_rest_keeps_to_its_bounds() -> None:
+    """In whatever order the server lists."""
+    rest = SerialRest(None, [], bounds=Span("b", "d"))
+    found = rest.accept(page_of(["e", "d", "a", "c", "b"], truncated=False))
+    assert [each.key for each in found] == ["d", "c"]

@@ -43,7 +43,7 @@ class Simulation:
         self.ask(first)
         while self.answers:
             self.duration, _, key_range = heapq.heappop(self.answers)
-            self.found += len(table.accept(key_range, self.page(key_range)))
+            self.found += len(table.accept(key_range, self.page(key_range)).objects)
             if not key_range.done:
                 self.ask(key_range)
             while len(self.answers) < self.listers and (more := table.take(divide=True)):

@@ -18,9 +18,9 @@ from async_s3copy import Account, CopyOptions, S3Error, ValidationError
 from async_s3copy.s3.boto import BotoClient
 from async_s3copy.s3.client import S3Client
 from async_s3copy.s3.opening import open_boto_client, open_client
+from async_s3copy.s3.transport import tls_context
 from async_s3copy.s3.wire.client import WireClient
 from async_s3copy.s3.wire.ordinary import timeouts
-from async_s3copy.s3.wire.routing import tls_context
 from tests.fault_answers import error
 from tests.fault_server import Call, FaultServer, Handler, run_fault_server
 from tests.real import session_of
@@ -56,7 +56,7 @@ def ways(server: FaultServer) -> list[bool]:
 
 async def list_twice(client: S3Client) -> None:
     for _ in range(2):
-        page = await client.list_page(BUCKET, "")
+        page = await client.list_page(BUCKET, "", max_keys=1)
         assert [item.key for item in page.objects] == ["k"]
 
 
@@ -76,6 +76,19 @@ async def test_a_buckets_first_call_teaches_and_the_rest_is_the_wires(
     assert ways(scripted) == [True, False, False, True, False]
 
 
+async def test_a_full_page_is_never_read_by_botocore(scripted: FaultServer) -> None:
+    """The first page of a bucket follows a page of one key, which teaches and is counted."""
+    counted: list[bool] = []
+    async with open_client(
+        account(scripted.url), "source", CopyOptions(), counted.append
+    ) as client:
+        page = await client.list_page(BUCKET, "")
+        await client.list_page(BUCKET, "")
+    assert [item.key for item in page.objects] == ["k"]
+    assert ways(scripted) == [True, False, False]
+    assert counted == [False]
+
+
 async def test_boto_by_name_stays_botos(scripted: FaultServer) -> None:
     """``client="boto"``: the reference client itself, for every call."""
     options = CopyOptions(client="boto")
@@ -90,7 +103,7 @@ async def test_a_refused_first_call_teaches_nothing(scripted: FaultServer) -> No
     scripted.next("ListObjectsV2", error(403, "AccessDenied"))
     async with open_client(account(scripted.url), "source", CopyOptions()) as client:
         with pytest.raises(S3Error):
-            await client.list_page(BUCKET, "")
+            await client.list_page(BUCKET, "", max_keys=1)
         await list_twice(client)
     assert ways(scripted) == [True, True, False]
 
@@ -168,7 +181,7 @@ async def test_another_signer_is_found_out_by_the_first_request(
     async with open_client(old, "source", CopyOptions(client=choice)) as client:
         if choice == "wire":
             with pytest.raises(ValidationError, match="its signer is AWS, not AWS4-HMAC-SHA256"):
-                await client.list_page(BUCKET, "")
+                await client.list_page(BUCKET, "", max_keys=1)
             return
         await list_twice(client)
         await list_twice(client)
@@ -199,7 +212,7 @@ async def test_a_bucket_that_is_elsewhere_is_asked_about_anew(
         return moved
 
     async with open_client(account(scripted.url), "source", CopyOptions()) as client:
-        await client.list_page(BUCKET, "")
+        await client.list_page(BUCKET, "", max_keys=1)
         scripted.always("ListObjectsV2", only_the_wire)
         await list_twice(client)
     assert ways(scripted) == [True, False, True, False]
@@ -214,7 +227,7 @@ async def by_the_rules(
 async def test_a_download_that_is_elsewhere_is_asked_about_anew(scripted: FaultServer) -> None:
     """The same holds for a call whose answer is streamed."""
     async with open_client(account(scripted.url), "source", CopyOptions()) as client:
-        await client.list_page(BUCKET, "")
+        await client.list_page(BUCKET, "", max_keys=1)
         scripted.next("GetObject", error(301, "PermanentRedirect"))
         async with client.get_object(BUCKET, "k") as body:
             assert b"".join([chunk async for chunk in body.chunks]) == b"body"
@@ -226,7 +239,7 @@ async def test_a_client_without_credentials_says_so(scripted: FaultServer) -> No
     empty = Account(endpoint_url=scripted.url, region=REGION)
     async with open_client(empty, "source", CopyOptions()) as client:
         with pytest.raises(Exception, match="source credentials"):
-            await client.list_page(BUCKET, "")
+            await client.list_page(BUCKET, "", max_keys=1)
 
 
 def test_verification_is_as_botocore_was_told(tmp_path: Path) -> None:

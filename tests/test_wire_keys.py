@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from aiobotocore.credentials import AioCredentials, AioRefreshableCredentials
+from botocore.credentials import ReadOnlyCredentials
 
 from async_s3copy import CredentialsError
 from async_s3copy.s3.wire.keys import KeySource
@@ -16,6 +17,8 @@ from async_s3copy.s3.wire.sigv4 import Keys
 from tests.harness import all_idle
 
 pytestmark = pytest.mark.stack_b
+
+FAILED = "source credentials: the issuer is closed"
 
 
 @dataclass
@@ -37,8 +40,10 @@ class Issuer:
     fails: bool = False
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     release: anyio.Event | None = field(default=None)
+    asked: int = 0
 
     async def issue(self) -> dict[str, Any]:
+        self.asked += 1
         if self.release is not None:
             await self.release.wait()
         if self.fails:
@@ -138,3 +143,83 @@ async def test_keys_that_cannot_be_refreshed_in_the_end_are_an_error_each_time()
         assert source.current() is None
     issuer.fails = False
     assert await source.fetch() == Keys("AK2", "secret", "token-2")
+
+
+class InThread:
+    """Credentials of a program's own: asking takes long, and does not say when to ask again."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.release = anyio.Event()
+
+    async def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        self.asked += 1
+        number = self.asked
+        await self.release.wait()
+        return ReadOnlyCredentials(f"AK{number}", "secret", None)
+
+
+async def fetched_by(source: KeySource, into: list[Keys | str]) -> None:
+    try:
+        into.append(await source.fetch())
+    except CredentialsError as error:
+        into.append(str(error))
+
+
+async def test_first_keys_are_asked_for_once_by_any_number_of_requests() -> None:
+    """Requests that start together wait for the same answer, whatever the credentials do."""
+    slow = InThread()
+    source = KeySource(slow, "source", clock=Clock())
+    fetched: list[Keys | str] = []
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(fetched_by, source, fetched)
+        await all_idle()
+        slow.release.set()
+    assert fetched == [Keys("AK1", "secret", None)] * 5
+    assert slow.asked == 1
+
+
+async def test_expired_keys_are_refreshed_once_and_a_failure_is_everybodys() -> None:
+    """Within the last minutes all wait for one refresh: each its own would come one by one."""
+    clock, issuer = Clock(), Issuer()
+    source = KeySource(await refreshable(issuer), "source", clock=clock)
+    await source.fetch()
+    issuer.now += timedelta(seconds=issuer.lifetime_s + 1)
+    for fails, asked in ((True, 2), (False, 3)):
+        issuer.release, issuer.fails = anyio.Event(), fails
+        clock.now_s += 2
+        fetched: list[Keys | str] = []
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(fetched_by, source, fetched)
+            await all_idle()
+            issuer.release.set()
+        expected = FAILED if fails else Keys("AK2", "secret", "token-2")
+        assert fetched == [expected] * 5
+        assert issuer.asked == asked
+
+
+async def test_a_cancelled_request_leaves_its_question_to_another() -> None:
+    """Who asked is cancelled: one of those who waited asks again, and all are served."""
+    slow = InThread()
+    source = KeySource(slow, "source", clock=Clock())
+    fetched: list[Keys | str] = []
+    asking = anyio.CancelScope()
+
+    async def ask() -> None:
+        with asking:
+            await source.fetch()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        await all_idle()
+        for _ in range(3):
+            group.start_soon(fetched_by, source, fetched)
+        await all_idle()
+        assert slow.asked == 1
+        asking.cancel()
+        await all_idle()
+        assert slow.asked == 2
+        slow.release.set()
+    assert fetched == [Keys("AK2", "secret", None)] * 3

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.encoded_keys import key_decoded
 from async_s3copy.s3.heads import EPOCH
 from async_s3copy.s3.wire import listing_xml
-from async_s3copy.s3.wire.listing_xml import ListingParser, key_decoded
+from async_s3copy.s3.wire.listing_xml import ListingParser
 from async_s3copy.s3.wire.xml import XmlError
 from tests.wire_oracle import BUCKET, STYLES, Oracle
 from tests.wire_samples import LISTINGS, REFUSED, listings, soup

@@ -18,6 +18,7 @@ from async_s3copy.errors import ValidationError
 from async_s3copy.model import unquoted
 from async_s3copy.s3.boto import BotoClient
 from async_s3copy.s3.client import ByteRange, CompletedPart, CopySource, ObjectProperties
+from async_s3copy.s3.uploads import Marker
 from async_s3copy.s3.wire.http import Request
 from async_s3copy.s3.wire.requests import RequestBuilder
 from async_s3copy.s3.wire.sigv4 import Keys, is_signed_with
@@ -115,6 +116,15 @@ def reading(key: str, **given_: Any) -> Pair:
     return Pair(boto, lambda builder: builder.get_object(key, **given_))
 
 
+def uploads_page(key: str, marker: Marker) -> Pair:
+    """Make a ListMultipartUploads both ways; the Protocol's call reads all pages."""
+
+    def boto(client: BotoClient) -> Any:
+        return client.upload_page(BUCKET, key, marker)
+
+    return Pair(boto, lambda builder: builder.list_uploads(key, marker))
+
+
 @st.composite
 def calls(draw: st.DrawFn) -> Pair:
     """Draw any call of the Protocol whose request botocore writes the same way."""
@@ -159,6 +169,7 @@ def calls(draw: st.DrawFn) -> Pair:
         both("complete_multipart_upload", key, upload, draw(parts), if_none_match=flag),
         both("abort_multipart_upload", key, upload),
         both("count_parts", key, upload),
+        uploads_page(key, Marker(draw(st.none() | keys), draw(st.none() | texts.filter(bool)))),
         both("put_object", key, body, draw(properties), md5=MD5, if_none_match=flag),
     ]
     return draw(st.sampled_from(made))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.stack_b
 async def test_results_come_in_order_and_so_many_a_turn() -> None:
     """A burst of 60 wakes 12 tasks per turn of the loop, in the order of arrival."""
     loop = asyncio.get_running_loop()
-    turns = Turns(loop)
+    turns = Turns()
     futures = [loop.create_future() for _ in range(60)]
     for number, future in enumerate(futures):
         turns.give(future, number)
@@ -29,7 +29,7 @@ async def test_results_come_in_order_and_so_many_a_turn() -> None:
 async def test_a_later_burst_is_served_too() -> None:
     """After the last result the next one begins a turn of its own."""
     loop = asyncio.get_running_loop()
-    turns = Turns(loop)
+    turns = Turns()
     for number in range(3):
         future: asyncio.Future[int] = loop.create_future()
         turns.give(future, number)
@@ -39,7 +39,7 @@ async def test_a_later_burst_is_served_too() -> None:
 async def test_a_cancelled_future_is_left_alone() -> None:
     """Its task has gone; the others get their results."""
     loop = asyncio.get_running_loop()
-    turns = Turns(loop)
+    turns = Turns()
     gone, there = loop.create_future(), loop.create_future()
     turns.give(gone, 1)
     turns.give(there, 2)
@@ -51,7 +51,7 @@ async def test_a_cancelled_future_is_left_alone() -> None:
 async def test_another_callback_has_its_turn_between() -> None:
     """What is due meanwhile waits for 12 tasks, not for the whole burst."""
     loop = asyncio.get_running_loop()
-    turns = Turns(loop)
+    turns = Turns()
     futures = [loop.create_future() for _ in range(60)]
     for future in futures:
         turns.give(future, None)

@@ -102,6 +102,17 @@ READINGS: Final = {
         "<Part><PartNumber>2</PartNumber></Part></ListPartsResult>",
         "ListPartsResult",
     ),
+    "ListMultipartUploads": Reading(
+        lambda c: c.list_uploads(BUCKET, KEY),
+        lambda r: answers.upload_page(r, "source", BUCKET).of(KEY),
+        "<ListMultipartUploadsResult><EncodingType>url</EncodingType><Prefix>a/key</Prefix>"
+        "<Upload><Key>a/key</Key><UploadId>x~/1</UploadId>"
+        "<Initiated>2024-01-02T03:04:05.678Z</Initiated><Owner><ID>o</ID></Owner></Upload>"
+        "<Upload><Key>a/key</Key><UploadId>x2</UploadId></Upload>"
+        "<Upload><Key>a/key%20</Key><UploadId>x3</UploadId></Upload>"
+        "<IsTruncated>false</IsTruncated></ListMultipartUploadsResult>",
+        "ListMultipartUploadsResult",
+    ),
     "PutObject": Reading(
         lambda c: c.put_object(BUCKET, KEY, b"", ObjectProperties(), md5=b"x" * 16),
         lambda r: answers.put_object(r, "source", BUCKET, KEY),

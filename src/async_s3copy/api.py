@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from async_s3copy.metrics import TransferMetrics
 from async_s3copy.model import S3Location
 from async_s3copy.observer import Observer
-from async_s3copy.operation import AccountLike, S3CopyOperation
+from async_s3copy.operation import AccountLike, S3CopyOperation, StoreCheckpoint
 from async_s3copy.options import ClientChoice, CopyOptions, Method
 
 
@@ -30,6 +31,11 @@ async def copy(
     options: CopyOptions | None = None,
     observer: Observer | None = None,
     report: str | Path | None = None,
+    start_after: str | None = None,
+    up_to: str | None = None,
+    resume_from: Mapping[str, Any] | None = None,
+    on_checkpoint: StoreCheckpoint | None = None,
+    checkpoint_interval_s: float = 10.0,
 ) -> TransferMetrics:
     """Copy an object, a prefix or a whole bucket, inside S3 or across accounts.
 
@@ -52,6 +58,11 @@ async def copy(
         options: Every other knob; ``None`` for the defaults.
         observer: Is told of progress.
         report: File that receives one JSON line per object; ``None`` writes none.
+        start_after: Copy only keys after this one; needs ``recursive``.
+        up_to: Copy only keys up to this one, itself included; needs ``recursive``.
+        resume_from: A checkpoint of an earlier run: copy only what was left.
+        on_checkpoint: Stores a checkpoint, such as ``json.dumps`` takes; awaited now and then.
+        checkpoint_interval_s: Seconds between two checkpoints. Default 10.
 
     Returns:
         The final metrics; every object found was copied or skipped.
@@ -91,5 +102,10 @@ async def copy(
         options=replace(options or CopyOptions(), **given),
         observer=observer,
         report=report,
+        start_after=start_after,
+        up_to=up_to,
+        resume_from=resume_from,
+        on_checkpoint=on_checkpoint,
+        checkpoint_interval_s=checkpoint_interval_s,
     )
     return await operation.run()

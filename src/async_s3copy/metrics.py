@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from async_s3copy import rules
 from async_s3copy.errors import ValidationError
-from async_s3copy.model import Copied, CopyMethod, Failed, OperationState, Outcome, Skipped
+from async_s3copy.model import (
+    Copied,
+    CopyMethod,
+    EarlierRun,
+    Failed,
+    OperationState,
+    Outcome,
+    Skipped,
+)
 from async_s3copy.observer import Observer
 
 logger = logging.getLogger("async_s3copy")
@@ -28,6 +36,7 @@ _COUNTS: Final = (
     "requests_throttled",
 )
 
+_NOT_ATTEMPTED: Final = "not_attempted"
 _THROTTLED: Final = (
     "S3 refuses requests because there are too many: their rate is lowered to what it allows"
 )
@@ -174,29 +183,56 @@ class MetricsRecorder:
         self._bytes = self._sent = self._retried = self._throttled = 0
         self._seconds_throttled = 0.0
         self._rate_limit: float | None = None
+        self._earlier = EarlierRun(operation_id=operation_id, start_time=self._start_time)
 
     def start(self) -> None:
         """Begin the operation's time."""
         self._start_time = self._now()
 
+    def go_on_from(self, earlier: EarlierRun) -> None:
+        """Count on from what earlier runs of the operation did; before anything is counted."""
+        self._earlier = earlier
+        self._operation_id = earlier.operation_id
+        # A clock set back meanwhile must not make the operation end before it began.
+        self._start_time = min(earlier.start_time, self._start_time)
+        self._degradations.update(earlier.degradations)
+        self._tell("resumed", self.snapshot())
+
+    def forget_earlier(self) -> None:
+        """Take back the objects of earlier runs: all of them are copied again."""
+        self._earlier = self._earlier.without_objects()
+
+    def earlier(self) -> EarlierRun:
+        """Return what this run and those before it did, for the one that goes on from here."""
+        now = self.snapshot()
+        counts = {name: getattr(now, name) for name in EarlierRun.COUNTS}
+        degradations = {k: n for k, n in now.degradations.items() if k != _NOT_ATTEMPTED}
+        return EarlierRun(
+            operation_id=now.operation_id,
+            start_time=now.start_time,
+            **counts | {"degradations": degradations},
+        )
+
     def snapshot(self) -> TransferMetrics:
-        """Return the counts as they are now."""
+        """Return the counts as they are now, those of earlier runs included."""
+        earlier = self._earlier
+        copied, skipped = earlier.files_copied_successfully, earlier.files_skipped
         return TransferMetrics(
             operation_id=self._operation_id,
             start_time=self._start_time,
             end_time=self._end_time,
             errors_encountered=list(self._errors),
             degradations=dict(self._degradations),
-            total_files_found=self._found,
-            files_copied_successfully=self._copied,
+            total_files_found=self._found + copied + skipped,
+            files_copied_successfully=self._copied + copied,
             files_failed=self._failed,
-            files_skipped=self._skipped,
-            files_relayed=self._relayed,
-            total_bytes_transferred=self._bytes,
-            requests_sent=self._sent,
-            requests_retried=self._retried,
-            requests_throttled=self._throttled,
-            seconds_throttled=self._seconds_throttled,
+            files_skipped=self._skipped + skipped,
+            files_relayed=self._relayed + earlier.files_relayed,
+            total_bytes_transferred=self._bytes + earlier.total_bytes_transferred,
+            requests_sent=self._sent + earlier.requests_sent,
+            requests_retried=self._retried + earlier.requests_retried,
+            requests_throttled=self._throttled + earlier.requests_throttled,
+            seconds_throttled=self._seconds_throttled + earlier.seconds_throttled,
             request_rate_limit=self._rate_limit,
         )
 
@@ -213,7 +249,7 @@ class MetricsRecorder:
         done = self._copied + self._failed + self._skipped
         untried = self._found - done
         if untried:
-            self._degradations["not_attempted"] = untried
+            self._degradations[_NOT_ATTEMPTED] = untried
             self._found = done
 
     def listed(self, count: int, size_bytes: int) -> None:
@@ -256,9 +292,9 @@ class MetricsRecorder:
         if retry:
             self._retried += 1
 
-    def resent(self) -> None:
-        """Count a request sent again because its kept-alive connection was dead."""
-        self.request(retry=True)
+    def unseen_request(self, repeats: bool) -> None:
+        """Count one request that did not pass the governor."""
+        self.request(retry=repeats)
 
     def throttled(self) -> None:
         """Count one SlowDown."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from async_s3copy import rules
 from async_s3copy.errors import ValidationError, error_code
@@ -224,3 +224,84 @@ class Failed:
 
 
 Outcome = Copied | Skipped | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierRun:
+    """Count what earlier runs of an operation did, before it went on from a checkpoint.
+
+    Attributes:
+        operation_id: The operation's identifier, which stays.
+        start_time: When its first run began.
+        files_copied_successfully: Objects that arrived.
+        files_skipped: Objects left alone.
+        files_relayed: Objects among the copied ones whose bytes travelled through the process.
+        total_bytes_transferred: Bytes of the objects that arrived.
+        requests_sent: Requests sent, retries included.
+        requests_retried: Requests among them that repeat an earlier attempt.
+        requests_throttled: Answers that said SlowDown or the like.
+        seconds_throttled: Seconds in which requests were held back.
+        degradations: What could not be done as asked, by name.
+    """
+
+    operation_id: str
+    start_time: datetime
+    files_copied_successfully: int = 0
+    files_skipped: int = 0
+    files_relayed: int = 0
+    total_bytes_transferred: int = 0
+    requests_sent: int = 0
+    requests_retried: int = 0
+    requests_throttled: int = 0
+    seconds_throttled: float = 0.0
+    degradations: Mapping[str, int] = field(default_factory=dict)
+
+    COUNTS: ClassVar = (
+        "files_copied_successfully",
+        "files_skipped",
+        "files_relayed",
+        "total_bytes_transferred",
+        "requests_sent",
+        "requests_retried",
+        "requests_throttled",
+        "seconds_throttled",
+        "degradations",
+    )
+    """What there is to count, named as in the metrics."""
+
+    def without_objects(self) -> EarlierRun:
+        """Return the same run without the objects it copied and skipped."""
+        return replace(
+            self,
+            files_copied_successfully=0,
+            files_skipped=0,
+            files_relayed=0,
+            total_bytes_transferred=0,
+        )
+
+    def counts(self) -> dict[str, Any]:
+        """Return the numbers as plain data."""
+        return {name: getattr(self, name) for name in self.COUNTS}
+
+    @classmethod
+    def from_counts(cls, operation_id: str, start_time: datetime, counts: Any) -> EarlierRun:
+        """Read what ``counts`` wrote; numbers it does not name are zero.
+
+        Raises:
+            TypeError: A name or a value is none of ours.
+            ValidationError: A number is negative.
+        """
+        counts = dict(counts)
+        degradations = {str(kind): n for kind, n in dict(counts.pop("degradations", {})).items()}
+        seconds = counts.pop("seconds_throttled", 0.0)
+        for name, value in (counts | degradations).items():
+            rules.check_int(name, value, 0)
+        if not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+            raise TypeError(seconds)
+        return cls(
+            operation_id=operation_id,
+            start_time=start_time,
+            seconds_throttled=seconds,
+            degradations=degradations,
+            **counts,
+        )

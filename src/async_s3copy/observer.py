@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from async_s3copy.model import OperationState, Outcome
+
+if TYPE_CHECKING:
+    from async_s3copy.metrics import TransferMetrics
 
 
 class Observer:
@@ -14,6 +19,12 @@ class Observer:
 
     def state_changed(self, state: OperationState) -> None:
         """Learn the operation's new state."""
+
+    def resumed(self, metrics: TransferMetrics) -> None:
+        """Learn what earlier runs of the operation did, when it goes on from a checkpoint.
+
+        The increments told afterwards add to these numbers.
+        """
 
     def objects_listed(self, count: int, size_bytes: int) -> None:
         """Learn of ``count`` more objects found, ``size_bytes`` together."""

@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-import gc
-import importlib
-import sys
 import uuid
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
 from async_s3copy import rules
-from async_s3copy.engine.governor import governed
-from async_s3copy.engine.pipeline import copy_listed, copy_one
+from async_s3copy.engine.checkpoint import Checkpoint, CopyScope
+from async_s3copy.engine.journal import Journal
 from async_s3copy.engine.plan import KeyMapping
-from async_s3copy.engine.preflight import validate
 from async_s3copy.engine.report import Report
-from async_s3copy.engine.shared import Place
+from async_s3copy.engine.run import CopyRun
+from async_s3copy.engine.saver import CheckpointSaver
+from async_s3copy.engine.spans import Span
 from async_s3copy.engine.tasks import task_group
-from async_s3copy.engine.transfer import Transfer
 from async_s3copy.errors import (
     CopyCancelledError,
     CopyFailedError,
     OperationStateError,
-    OutageError,
-    S3CopyError,
     ValidationError,
 )
 from async_s3copy.metrics import MetricsRecorder, TransferMetrics
-from async_s3copy.model import OperationState, S3Location, S3Object
+from async_s3copy.model import OperationState, S3Location
 from async_s3copy.observer import Observer
 from async_s3copy.options import CopyOptions
 from async_s3copy.s3.account import Account, as_account
-from async_s3copy.s3.client import ListPage
 
 if TYPE_CHECKING:
     from aioboto3 import Session as Aioboto3Session
     from aiobotocore.session import AioSession
 
+StoreCheckpoint: TypeAlias = Callable[[dict[str, Any]], Awaitable[object]]
 AccountLike: TypeAlias = Union[Account, "AioSession", "Aioboto3Session", None]
 
 TRANSITIONS: Final = {
@@ -54,22 +49,11 @@ TRANSITIONS: Final = {
 }
 """Every transition there is."""
 
-_OPENING: Final = "async_s3copy.s3.opening"
+_CONNECTION_IDS: Final = ("source_aws_conn_id", "dest_aws_conn_id")
 _FAILED: Final = {
     OperationState.VALIDATING: OperationState.VALIDATION_FAILED,
     OperationState.COPYING: OperationState.COPY_FAILED,
 }
-
-
-async def _client_opener() -> Any:
-    """Return ``open_client``, loading botocore on first use: importing the library does not.
-
-    That takes half a second, so it happens in a thread: a shared event loop goes on meanwhile.
-    """
-    module: Any = sys.modules.get(_OPENING)
-    if module is None:
-        module = await anyio.to_thread.run_sync(importlib.import_module, _OPENING)
-    return module.open_client
 
 
 class S3CopyOperation:
@@ -96,7 +80,19 @@ class S3CopyOperation:
         destination: Whose credentials copy and write; likewise.
         options: The engine's knobs.
         observer: Is told of progress.
-        report: File that receives one JSON line per object; ``None`` writes none.
+        report: File that receives one JSON line per object; ``None`` writes none. An operation that
+            goes on from a checkpoint adds to it.
+        start_after: Copy only keys after this one; ``None``, the default, begins with the first.
+            Only where ``recursive``.
+        up_to: Copy only keys up to this one, itself included; ``None``, the default, goes on to
+            the last. With ``start_after`` a half-open range: ranges that meet share no key.
+        resume_from: What ``checkpoint()`` returned in an earlier run of this copy, which may have
+            been killed: only what was left is copied. Keeps the operation's id, start and counts.
+        on_checkpoint: Stores a checkpoint; awaited every ``checkpoint_interval_s``, before a
+            multipart upload is created, and at the end. What it raises is logged by its kind and
+            counted as ``degradations["checkpoints_not_saved"]``; the copy goes on.
+        checkpoint_interval_s: Seconds between two checkpoints. Default 10: what a killed run has
+            copied since the last one is copied again.
     """
 
     def __init__(
@@ -116,6 +112,11 @@ class S3CopyOperation:
         options: CopyOptions | None = None,
         observer: Observer | None = None,
         report: str | Path | None = None,
+        start_after: str | None = None,
+        up_to: str | None = None,
+        resume_from: Mapping[str, Any] | None = None,
+        on_checkpoint: StoreCheckpoint | None = None,
+        checkpoint_interval_s: float = 10.0,
     ) -> None:
         self.source_bucket = source_bucket
         self.source_key = source_key
@@ -126,15 +127,21 @@ class S3CopyOperation:
         self.dest_aws_conn_id = dest_aws_conn_id
         self.batch_size = batch_size
         self.overwrite = overwrite
+        self.start_after = start_after
+        self.up_to = up_to
+        self.resume_from = resume_from
+        self.checkpoint_interval_s = checkpoint_interval_s
         self.options = options or CopyOptions()
         self.operation_id = str(uuid.uuid4())
         self.failure_reason: str | None = None
         self._accounts = (source, destination)
-        self._report = None if report is None else Report(report)
+        self._on_checkpoint = on_checkpoint
+        self._report = None if report is None else Report(report, append=resume_from is not None)
         observers = tuple(each for each in (self._report, observer) if each is not None)
         self._recorder = MetricsRecorder(
             self.operation_id, observers=observers, max_errors_kept=self.options.max_errors_kept
         )
+        self._journal: Journal | None = None
         self._state = OperationState.INITIALIZED
         self._cancel_requested = False
         self._scope: anyio.CancelScope | None = None
@@ -151,6 +158,19 @@ class S3CopyOperation:
     def metrics(self) -> TransferMetrics:
         """A snapshot of the counts as they are now."""
         return self._recorder.snapshot()
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Return how far the operation is, as plain JSON of some KiB, for ``resume_from``.
+
+        At any time, also after a failure, a cancellation or the end. Failed objects are in it and
+        are tried again; an object whose copy has begun is in it and may be copied twice, which is
+        harmless. Beyond 500 failures it stands still, and what is copied after that is copied
+        again. Holds keys, no credentials.
+        """
+        if self._journal is None and self.resume_from is not None:
+            return dict(self.resume_from)
+        journal = self._journal or Journal(self._scope_of_copy(), self._recorder)
+        return journal.checkpoint().to_dict()
 
     def cancel(self) -> None:
         """Stop the operation: ``run()`` aborts every open upload, then raises CopyCancelledError.
@@ -177,12 +197,25 @@ class S3CopyOperation:
         rules.check_int("batch_size", self.batch_size, 1, rules.MAX_BATCH_SIZE)
         if self.source_key is None and not self.recursive:
             raise ValidationError("source_key", None, "name an object unless recursive=True")
-        for name in ("source_aws_conn_id", "dest_aws_conn_id"):
-            if getattr(self, name) is not None:
+        self._check_range()
+        rules.check_seconds("checkpoint_interval_s", self.checkpoint_interval_s)
+        if self.resume_from is not None:
+            Checkpoint.from_dict(self.resume_from).check_scope(self._scope_of_copy())
+        for name, account in zip(_CONNECTION_IDS, self._accounts, strict=True):
+            if getattr(self, name) is not None and account is None:
                 rule = (
                     "be None outside Airflow, which alone can resolve it: pass source/destination"
                 )
                 raise ValidationError(name, getattr(self, name), rule)
+
+    def _check_range(self) -> None:
+        for name in ("start_after", "up_to"):
+            value = rules.check_key(name, getattr(self, name))
+            if value is not None and not self.recursive:
+                raise ValidationError(name, value, "be None unless recursive=True")
+        if self.up_to is not None and self.up_to <= (self.start_after or ""):
+            rule = f"be greater than start_after, {self.start_after!r}"
+            raise ValidationError("up_to", self.up_to, rule)
 
     async def run(self) -> TransferMetrics:
         """Validate, copy, and return the final metrics; an operation runs once.
@@ -229,62 +262,41 @@ class S3CopyOperation:
         # Cancelled before it began: no request is sent.
         await anyio.lowlevel.checkpoint()
         self.check_parameters()
-        async with AsyncExitStack() as stack:
-            if self._report is not None:
-                stack.enter_context(self._report)
-            transfer = await self._open(stack)
-            start = await validate(transfer)
+        resumed = self._resumed()
+        saver = self._saver()
+        journal = Journal(self._scope_of_copy(), self._recorder, resumed=resumed, saver=saver)
+        self._journal = journal
+        if resumed is not None and resumed.is_complete:
             self._enter(OperationState.COPYING)
-            await self._copy(transfer, start)
-
-    async def _open(self, stack: AsyncExitStack) -> Transfer:
-        is_first = _OPENING not in sys.modules
-        open_client = await _client_opener()
+            return
         source, destination = self._accounts
-        reader, writer = as_account("source", source), as_account("destination", destination)
-        resent = self._recorder.resent
-        here = await stack.enter_async_context(open_client(reader, "source", self.options, resent))
-        there = await stack.enter_async_context(
-            open_client(writer, "destination", self.options, resent)
-        )
-        if is_first:
-            # botocore and its model of S3 are 90,000 objects, and make a full collection due, which
-            # stops the loop for 50 ms: better now than in the middle of the copying.
-            gc.collect()
-        governor = stack.enter_context(
-            governed(
-                self.options,
-                self._recorder,
-                source=Place(here.endpoint.url, self.source_bucket),
-                destination=Place(there.endpoint.url, self.destination_bucket),
-            )
-        )
-        return Transfer(
-            source=here,
-            destination=there,
-            mapping=self._mapping(),
+        run = CopyRun(
+            source=as_account("source", source),
+            destination=as_account("destination", destination),
             overwrite=self.overwrite,
+            batch_size=self.batch_size,
             options=self.options,
-            governor=governor,
             recorder=self._recorder,
+            journal=journal,
+            saver=saver,
         )
+        with self._report or nullcontext():
+            await run.run(lambda: self._enter(OperationState.COPYING))
 
-    async def _copy(self, transfer: Transfer, start: ListPage | S3Object) -> None:
-        try:
-            if isinstance(start, S3Object):
-                await copy_one(transfer, start)
-            else:
-                await copy_listed(transfer, start, batch_size=self.batch_size)
-        except OutageError as error:
-            raise self._broken_off(str(error), error) from error
-        except S3CopyError as error:
-            reason = f"the listing of {self._mapping().source} broke off: {error}"
-            raise self._broken_off(reason, error) from error
+    def _resumed(self) -> Checkpoint | None:
+        if self.resume_from is None:
+            return None
+        resumed = Checkpoint.from_dict(self.resume_from)
+        self._recorder.go_on_from(resumed.earlier)
+        self.operation_id = resumed.earlier.operation_id
+        return resumed
 
-    def _broken_off(self, reason: str, error: S3CopyError) -> CopyFailedError:
-        self._recorder.failed(str(error))
-        self._recorder.end()
-        return CopyFailedError(reason, metrics=self.metrics, failures=self._recorder.failures)
+    def _saver(self) -> CheckpointSaver | None:
+        if self._on_checkpoint is None:
+            return None
+        return CheckpointSaver(
+            self._on_checkpoint, self.checkpoint, self.checkpoint_interval_s, self._recorder
+        )
 
     def _raise_unless_complete(self) -> None:
         self._recorder.end()
@@ -315,13 +327,14 @@ class S3CopyOperation:
         self._state = state
         self._recorder.state_changed(state)
 
-    def _mapping(self) -> KeyMapping:
-        return KeyMapping(
+    def _scope_of_copy(self) -> CopyScope:
+        mapping = KeyMapping(
             S3Location(self.source_bucket, self.source_key),
             S3Location(self.destination_bucket, self.destination_key),
             self.recursive,
         )
+        return CopyScope(mapping, Span(self.start_after, self.up_to))
 
     def _mapping_text(self) -> str:
-        mapping = self._mapping()
+        mapping = self._scope_of_copy().mapping
         return f"{mapping.source} to {mapping.destination}"

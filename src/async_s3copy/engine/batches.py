@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import anyio
 
+from async_s3copy.engine.spans import Span
 from async_s3copy.model import S3Object
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Objects handed over together.
+
+    Attributes:
+        objects: They; at least one.
+        span: The keys of the listing that they are all of; ``None`` where that cannot be told.
+    """
+
+    objects: Sequence[S3Object]
+    span: Span | None = None
+
+
+def batches(objects: Sequence[S3Object], span: Span | None, batch_size: int) -> list[Batch]:
+    """Cut a page's objects, and its span with them, into batches; the last may be smaller."""
+    cut: list[Batch] = []
+    after = None if span is None else span.after
+    for first in range(0, len(objects), batch_size):
+        chosen = objects[first : first + batch_size]
+        if span is None:
+            cut.append(Batch(chosen))
+            continue
+        is_last = first + batch_size >= len(objects)
+        until = span.until if is_last else chosen[-1].key
+        cut.append(Batch(chosen, Span(after, until)))
+        after = until
+    return cut
+
+
+def _ignore(span: Span) -> None:
+    """Nobody asks how far the workers are."""
 
 
 class BatchQueue:
@@ -18,11 +53,13 @@ class BatchQueue:
 
     Args:
         max_batches: How many batches may wait.
+        begun: Told of the span of each batch whose objects workers take from now on.
     """
 
-    def __init__(self, max_batches: int) -> None:
+    def __init__(self, max_batches: int, begun: Callable[[Span], object] = _ignore) -> None:
         self._max_batches = max_batches
-        self._batches: deque[Sequence[S3Object]] = deque()
+        self._begun = begun
+        self._batches: deque[Batch] = deque()
         self._current: deque[S3Object] = deque()
         self._closed = False
         self._fed = False
@@ -35,6 +72,11 @@ class BatchQueue:
         return len(self._batches)
 
     @property
+    def current(self) -> Iterable[S3Object]:
+        """The objects of the batch that workers are taking, those not taken yet."""
+        return self._current
+
+    @property
     def starving(self) -> bool:
         """Whether workers wait although there has been something to do."""
         return self._fed and not self._batches and not self._current and bool(self._workers)
@@ -44,13 +86,13 @@ class BatchQueue:
         """Whether at least half of the batches that may wait do."""
         return len(self._batches) * 2 >= self._max_batches
 
-    async def put(self, batch: Sequence[S3Object]) -> None:
+    async def put(self, batch: Batch) -> None:
         """Queue a batch; wait while the queue is full."""
         while len(self._batches) >= self._max_batches:
             await self._listers.wait()
         self._fed = True
         self._batches.append(batch)
-        self._workers.wake(len(batch))
+        self._workers.wake(len(batch.objects))
 
     def close(self) -> None:
         """Say that no more batches come."""
@@ -65,13 +107,18 @@ class BatchQueue:
         current = self._current
         while not current:
             if self._batches:
-                current.extend(self._batches.popleft())
+                self._begin(self._batches.popleft())
                 self._listers.wake(1)
             elif self._closed:
                 return None
             else:
                 await self._workers.wait()
         return current.popleft()
+
+    def _begin(self, batch: Batch) -> None:
+        self._current.extend(batch.objects)
+        if batch.span is not None:
+            self._begun(batch.span)
 
 
 class _Waiters:

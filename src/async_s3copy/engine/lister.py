@@ -9,30 +9,37 @@ from typing import Final, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
-from async_s3copy.engine.folders import SORTS_FOLDERS, folder_probe
-from async_s3copy.engine.listing import broken, read_page
+from async_s3copy.engine.folders import SORTS_FOLDERS, in_folder
+from async_s3copy.engine.listing import broken, read_page, refuses_start_after
+from async_s3copy.engine.order import FolderOrder
 from async_s3copy.engine.ranges import (
-    IN_ANY_ORDER,
+    UNORDERED,
     BrokenListingError,
     KeyRange,
-    RangeState,
+    Portion,
     RangeTable,
     UndividedError,
 )
 from async_s3copy.engine.serial import SerialRest
+from async_s3copy.engine.spans import ALL_KEYS, Span
 from async_s3copy.engine.splitting import Splitter
 from async_s3copy.engine.tasks import task_group
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.errors import S3CopyError, S3Error
 from async_s3copy.model import S3Object
 from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.listed import keys_of
 
-Emit: TypeAlias = Callable[[Sequence[S3Object]], Awaitable[None]]
+Emit: TypeAlias = Callable[[Sequence[S3Object], Span | None], Awaitable[None]]
+"""Receives the objects of a page, and the span of keys that are listed with it.
+
+All spans of a listing are disjoint, and cover together what was to be listed. A page that ends a
+range without an object is told of, too. The span is ``None`` once the listing goes on serially:
+from then on, no key tells how far it is, and what spans said before is void.
+"""
 Wanted: TypeAlias = Callable[[int], int]
 
 REFUSED: Final = "the server refuses start-after"
-_REFUSALS: Final = (400, 405, 501)
-"""What servers answer that know no start-after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,39 +62,61 @@ class ListingStatistics:
 class Lister:
     """List a prefix with as many requests at once as are wanted, each key exactly once.
 
-    One range of keys is read page by page. Where more requests are wanted, ranges are cut and the
-    pieces read at the same time. Servers that ignore ``start-after`` or list out of order are read
-    serially, which is counted under ``degradations["serial_listing"]``.
+    Ranges of keys are read page by page. Where more requests are wanted than there are ranges,
+    these are cut and the pieces read at the same time. Servers that ignore ``start-after`` or list
+    out of order are read serially, which is counted under ``degradations["serial_listing"]``.
+
+    Such a server cannot go on where an earlier run stopped, either. Then everything within
+    ``bounds`` is listed from the beginning, which is counted under
+    ``degradations["restarted_listing"]``. Keys this run has handed out by then come a second time
+    only where their spans cannot be relied on: not even 64 had come in order, or order was lost.
 
     Args:
         transfer: The operation's shared state.
-        page: The listing's first page; it is not read again.
+        page: The first page of the first range, asked for by the key it begins after; it is not
+            read again.
         wanted: Tells how many requests are wanted, given how many listers there are now; ``None``
             wants ``max_concurrent_listings`` from the first page on. One goes on in any case.
+        bounds: The keys to hand out; all others are not this listing's.
+        ranges: What of them is still to be listed, in key order and disjoint; not empty. ``None``
+            lists all of them.
+        restarted: Called when everything is listed again that the ranges had left out, before any
+            of it is handed out.
     """
 
-    def __init__(self, transfer: Transfer, page: ListPage, *, wanted: Wanted | None = None) -> None:
+    def __init__(
+        self,
+        transfer: Transfer,
+        page: ListPage,
+        *,
+        wanted: Wanted | None = None,
+        bounds: Span = ALL_KEYS,
+        ranges: Sequence[Span] | None = None,
+        restarted: Callable[[], object] = bool,
+    ) -> None:
         self._transfer = transfer
         self._limit = transfer.options.max_concurrent_listings
         self._wanted = wanted or (lambda running: self._limit)
-        self._table = RangeTable(Splitter(transfer.mapping.source.key or "", self._limit))
-        self._rest: SerialRest | None = None
+        self._bounds = bounds
+        ranges = (bounds,) if ranges is None else ranges
+        self._goes_on = tuple(ranges) != (bounds,)
+        self._restarted = restarted
+        prefix = transfer.mapping.source.key or ""
+        self._table = RangeTable(
+            Splitter(prefix, self._limit), ranges=ranges, can_restart=self._goes_on
+        )
+        self._order = FolderOrder(
+            prefix,
+            bounds,
+            ranges,
+            is_reference=transfer.source.endpoint.is_aws,
+            read=self._probe,
+        )
         self._unread: ListPage | None = page
         self._running = 0
         self._asking: set[anyio.CancelScope] = set()
         self._end: S3CopyError | UndividedError | None = None
-        # S3 itself is the reference; with one lister nothing is divided.
-        self._sorts_as_s3 = self._limit == 1 or transfer.source.endpoint.is_aws
         self._keys = self._pages = self._empty_pages = 0
-
-    def states(self) -> list[RangeState]:
-        """Return the ranges of the listing, each with the last key handed out of it.
-
-        In key order and without gaps, unless the listing had to go on serially: then the first one
-        has no end, and the others are what had been listed by then. A listing that was never in
-        order has a first range whose last key says nothing.
-        """
-        return self._table.states() if self._rest is None else self._rest.states()
 
     def statistics(self) -> ListingStatistics:
         """Return what the listing has cost so far."""
@@ -115,8 +144,7 @@ class Lister:
         if isinstance(self._end, S3CopyError):
             raise self._end
         if self._end is not None:
-            self._tell_serial(self._end)
-            await self._read_rest(emit)
+            await self._read_rest(emit, self._end)
 
     def _start(
         self, group: TaskGroup, emit: Emit, key_range: KeyRange | None, page: ListPage | None = None
@@ -134,11 +162,11 @@ class Lister:
         try:
             while key_range is not None:
                 page = page or await self._ask(key_range)
-                objects = self._accept(key_range, page)
                 await self._check_order(page)
+                portion = self._accept(key_range, page)
                 self._share(group, emit)
-                if objects:
-                    await emit(objects)
+                if portion is not None and portion.span is not None:
+                    await emit(*portion)
                 key_range, page = self._next(key_range), None
         finally:
             self._running -= 1
@@ -148,16 +176,21 @@ class Lister:
         probing = key_range is not self._table.first and not key_range.answered
         return await self._read(key_range.token, key_range.last, probing=probing)
 
+    async def _probe(self, prefix: str | None, after: str | None) -> ListPage | None:
+        return await self._read(None, after, prefix=prefix, probing=True)
+
     async def _read(
-        self, token: str | None, after: str | None, *, probing: bool
+        self, token: str | None, after: str | None, *, prefix: str | None = None, probing: bool
     ) -> ListPage | None:
         """Read a page; an error, or another lister's, ends the listing."""
         with anyio.CancelScope() as scope:
             self._asking.add(scope)
             try:
-                return await read_page(self._transfer, token=token, start_after=after)
+                return await read_page(
+                    self._transfer, prefix=prefix, token=token, start_after=after
+                )
             except S3Error as error:
-                refused = probing and error.status in _REFUSALS
+                refused = probing and refuses_start_after(error)
                 self._end_with(UndividedError(REFUSED) if refused else error)
             except S3CopyError as error:
                 self._end_with(error)
@@ -166,38 +199,31 @@ class Lister:
         return None
 
     async def _check_order(self, page: ListPage | None) -> None:
-        """Ask a server other than S3 once how it sorts folders, when a first key is in one."""
-        sharing = self._table.divided > 1 or self._running < self._most()
-        if self._sorts_as_s3 or page is None or not sharing:
+        """See to it that a page is in S3's order, where more than its own place depends on it."""
+        # One lister alone may read any order, unless it begins or ends at a key.
+        dividing = self._table.divided > 1 or self._running < self._most()
+        matters = dividing or self._goes_on or self._bounds != ALL_KEYS
+        if page is None or self._order.is_s3s or not matters:
             return
-        prefix = self._transfer.mapping.source.key or ""
-        probe = folder_probe([item.key for item in page.objects], prefix)
-        if probe is None:
-            return
-        self._sorts_as_s3 = True  # asked once, and nothing goes on should the answer be no
-        answer = await self._read(None, probe.start_after, probing=True)
-        if answer is None or probe.passed_by(answer):
-            return
-        if self._table.divided > 1:
-            self._end_with(broken(self._transfer, f"{SORTS_FOLDERS}: {IN_ANY_ORDER}"))
-        else:
+        if not await self._order.holds(keys_of(page.objects)):
             self._end_with(UndividedError(SORTS_FOLDERS))
 
-    def _accept(self, key_range: KeyRange, page: ListPage | None) -> Sequence[S3Object]:
-        if page is None or self._end is not None:
-            return ()
-        try:
-            objects = self._table.accept(key_range, page)
-        except UndividedError as reason:
-            if key_range is self._table.first:
-                self._unread = page
-            self._end_with(reason)
-            return ()
-        except BrokenListingError as error:
-            self._end_with(broken(self._transfer, str(error)))
-            return ()
-        self._count(objects)
-        return objects
+    def _accept(self, key_range: KeyRange, page: ListPage | None) -> Portion | None:
+        if page is None:
+            return None
+        if self._end is None:
+            try:
+                portion = self._table.accept(key_range, page)
+            except UndividedError as reason:
+                self._end_with(reason)
+            except BrokenListingError as error:
+                self._end_with(broken(self._transfer, str(error)))
+            else:
+                self._count(portion.objects)
+                return portion
+        if key_range is self._table.first:
+            self._unread = page
+        return None
 
     def _share(self, group: TaskGroup, emit: Emit) -> None:
         """Start as many listers as are wanted and find something to do."""
@@ -226,16 +252,10 @@ class Lister:
         for scope in self._asking:
             scope.cancel()
 
-    def _tell_serial(self, reason: UndividedError) -> None:
-        more = self._unread is None or self._unread.truncated
-        if self._limit > 1 and more:
-            self._transfer.recorder.degraded(
-                "serial_listing", f"{reason}: the listing goes on page by page"
-            )
-
-    async def _read_rest(self, emit: Emit) -> None:
-        rest = self._rest = SerialRest(self._table.first, self._table.others())
-        page, self._unread = self._unread, None
+    async def _read_rest(self, emit: Emit, reason: UndividedError) -> None:
+        """Go on without ranges."""
+        rest, page = self._rest(reason)
+        await emit((), None)
         while not rest.done:
             page = page or await read_page(self._transfer, token=rest.token, start_after=rest.last)
             try:
@@ -244,8 +264,29 @@ class Lister:
                 raise broken(self._transfer, str(error)) from None
             self._count(objects)
             if objects:
-                await emit(objects)
+                await emit(objects, None)
             page = None
+
+    def _rest(self, reason: UndividedError) -> tuple[SerialRest, ListPage | None]:
+        """Decide where the listing goes on, and tell; also returns its next page, if read."""
+        recorder, why = self._transfer.recorder, str(reason)
+        page, self._unread = self._unread, None
+        if self._limit > 1 and (page is None or page.truncated):
+            recorder.degraded("serial_listing", f"{why}: the listing goes on page by page")
+        if self._goes_on:
+            recorder.degraded("restarted_listing", f"{why}: all keys are listed from the beginning")
+            self._restarted()
+        anew = self._goes_on or self._bounds.after is not None
+        # Where a range ends says nothing of keys that come in any order.
+        trusted = self._table.is_proven and why != UNORDERED
+        prefix = self._transfer.mapping.source.key or ""
+        rest = SerialRest(
+            None if anew else self._table.first,
+            self._table.handed_out(first=anew) if trusted else (),
+            bounds=self._bounds,
+            sortable=lambda key: self._order.is_s3s or not in_folder(key, prefix),
+        )
+        return rest, None if anew else page
 
     def _count(self, objects: Sequence[S3Object]) -> None:
         self._pages += 1

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from async_s3copy.engine.batches import BatchQueue
+from async_s3copy.engine.batches import Batch, BatchQueue, batches
 from async_s3copy.engine.lister import Lister
-from async_s3copy.engine.listing import batches
 from async_s3copy.engine.objects import ObjectCopier
+from async_s3copy.engine.spans import Span
 from async_s3copy.engine.tasks import task_group
 from async_s3copy.engine.transfer import Transfer
+from async_s3copy.engine.unfinished import read_anew
 from async_s3copy.errors import OutageError, S3CopyError
-from async_s3copy.model import Failed, S3Object
+from async_s3copy.model import Failed, Outcome, S3Object
 from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.listed import size_of
 
 _MANY_PERMITS: Final = 32
 
 
-async def copy_listed(transfer: Transfer, page: ListPage, *, batch_size: int) -> None:
-    """Copy every object of a listing.
+async def copy_listed(transfer: Transfer, page: ListPage | None, *, batch_size: int) -> None:
+    """Copy every object of a listing, after those that earlier runs left unfinished.
 
     Listers wait while the queue is full, so memory does not grow with the number of keys; there is
     one of them, and more while workers have nothing to do. With ``fail_fast`` the first failed
@@ -29,7 +31,7 @@ async def copy_listed(transfer: Transfer, page: ListPage, *, batch_size: int) ->
 
     Args:
         transfer: The operation's shared state.
-        page: The listing's first page.
+        page: The first page of the journal's first range; ``None`` where nothing is to be listed.
         batch_size: Objects handed over together.
 
     Raises:
@@ -37,20 +39,27 @@ async def copy_listed(transfer: Transfer, page: ListPage, *, batch_size: int) ->
         CredentialsError: So did its credentials.
         OutageError: No request succeeds any more.
     """
-    pipeline = _Pipeline(transfer, batch_size)
+    workers = _workers(transfer.options.max_concurrent_requests)
+    pipeline = _Pipeline(transfer, batch_size, workers)
     async with task_group() as group:
-        group.start_soon(pipeline.list, page)
-        for _ in range(_workers(transfer.options.max_concurrent_requests)):
-            group.start_soon(pipeline.work, group.cancel_scope.cancel)
+        group.start_soon(pipeline.list, page, group.cancel_scope.cancel)
+        for number in range(workers):
+            group.start_soon(pipeline.work, number, group.cancel_scope.cancel)
     if pipeline.listing_error is not None:
         raise pipeline.listing_error
+    if not group.cancel_scope.cancel_called:
+        transfer.journal.all_taken()
 
 
 async def copy_one(transfer: Transfer, item: S3Object) -> None:
     """Copy a single object and record its outcome."""
+    transfer.journal.watch(lambda: (item.key,))
     transfer.recorder.listed(1, item.size)
     transfer.recorder.listing_completed()
-    transfer.recorder.finished(await ObjectCopier(transfer).copy(item))
+    outcome = await ObjectCopier(transfer).copy(item)
+    transfer.journal.watch(tuple)
+    transfer.journal.finished(outcome)
+    transfer.recorder.finished(outcome)
 
 
 def _workers(limit: int) -> int:
@@ -63,17 +72,21 @@ def _workers(limit: int) -> int:
 
 
 class _Pipeline:
-    def __init__(self, transfer: Transfer, batch_size: int) -> None:
+    def __init__(self, transfer: Transfer, batch_size: int, workers: int) -> None:
         self._transfer = transfer
+        self._journal = transfer.journal
         self._batch_size = batch_size
-        self._queue = BatchQueue(transfer.options.max_queued_batches)
+        self._queue = BatchQueue(transfer.options.max_queued_batches, self._journal.begun)
         self._copier = ObjectCopier(transfer)
+        self._working: list[S3Object | None] = [None] * workers
+        self._journal.watch(self._in_hand)
         self.listing_error: S3CopyError | None = None
 
-    async def list(self, page: ListPage) -> None:
-        lister = Lister(self._transfer, page, wanted=self._wanted_listers)
+    async def list(self, page: ListPage | None, stop: Callable[[], None]) -> None:
         try:
-            await lister.run(self._queue_up)
+            await self._queue_unfinished(stop)
+            if page is not None:
+                await self._lister(page).run(self._queue_up)
             self._transfer.recorder.listing_completed()
         except OutageError:
             raise
@@ -82,10 +95,46 @@ class _Pipeline:
         finally:
             self._queue.close()
 
-    async def _queue_up(self, objects: Sequence[S3Object]) -> None:
-        self._transfer.recorder.listed(len(objects), sum(item.size for item in objects))
-        for batch in batches(objects, self._batch_size):
+    def _lister(self, page: ListPage) -> Lister:
+        return Lister(
+            self._transfer,
+            page,
+            wanted=self._wanted_listers,
+            bounds=self._journal.scope.bounds,
+            ranges=self._journal.ranges,
+            restarted=self._restarted,
+        )
+
+    async def _queue_unfinished(self, stop: Callable[[], None]) -> None:
+        found = await read_anew(self._transfer, self._journal.unfinished)
+        objects = [each for each in found if isinstance(each, S3Object)]
+        for failed in found:
+            if isinstance(failed, Failed):
+                self._transfer.recorder.listed(1, 0)
+                self._finish(failed, stop)
+        await self._queue_all(objects, batches(objects, None, self._batch_size))
+
+    async def _queue_up(self, objects: Sequence[S3Object], span: Span | None) -> None:
+        if span is None:
+            self._journal.order_lost()
+        elif not objects:
+            self._journal.begun(span)
+        await self._queue_all(objects, batches(objects, span, self._batch_size))
+
+    async def _queue_all(self, objects: Sequence[S3Object], cut: Sequence[Batch]) -> None:
+        if objects:
+            self._transfer.recorder.listed(len(objects), size_of(objects))
+        for batch in cut:
             await self._queue.put(batch)
+
+    def _restarted(self) -> None:
+        self._journal.order_lost()
+        self._transfer.recorder.forget_earlier()
+
+    def _in_hand(self) -> Iterable[str]:
+        """Name the objects of begun batches that are not finished."""
+        yield from (item.key for item in self._queue.current)
+        yield from (item.key for item in self._working if item is not None)
 
     def _wanted_listers(self, running: int) -> int:
         """Want all listers once workers wait, and one again when the queue fills up."""
@@ -93,9 +142,15 @@ class _Pipeline:
             return self._transfer.options.max_concurrent_listings
         return 1 if self._queue.half_full else running
 
-    async def work(self, stop: Callable[[], None]) -> None:
+    async def work(self, number: int, stop: Callable[[], None]) -> None:
         while (item := await self._queue.take()) is not None:
+            self._working[number] = item
             outcome = await self._copier.copy(item)
-            self._transfer.recorder.finished(outcome)
-            if isinstance(outcome, Failed) and self._transfer.options.fail_fast:
-                stop()
+            self._working[number] = None
+            self._finish(outcome, stop)
+
+    def _finish(self, outcome: Outcome, stop: Callable[[], None]) -> None:
+        self._journal.finished(outcome)
+        self._transfer.recorder.finished(outcome)
+        if isinstance(outcome, Failed) and self._transfer.options.fail_fast:
+            stop()

@@ -22,14 +22,15 @@ from async_s3copy.s3.client import ListPage
 _MAX_ATTEMPTS: Final = 3
 
 
-async def validate(transfer: Transfer) -> ListPage | S3Object:
+async def validate(transfer: Transfer) -> ListPage | S3Object | None:
     """Check both sides, choose the method, and return what the copy starts from.
 
     Costs one small listing of the destination, the source's first page (kept, not read twice) or
     one HEAD, and with ``method="auto"`` one byte of a source object, read as the destination.
 
     Returns:
-        The listing's first page, or the single object of a copy that is not recursive.
+        The first page of the first range to list, or the single object of a copy that is not
+        recursive; ``None`` where earlier runs have listed everything.
 
     Raises:
         ValidationError: Source and destination overlap, or the method is impossible.
@@ -40,12 +41,21 @@ async def validate(transfer: Transfer) -> ListPage | S3Object:
         check_overlap(transfer.mapping)
     await _check_destination(transfer)
     if transfer.mapping.recursive:
-        page = await first_page(transfer, max_attempts=_MAX_ATTEMPTS)
-        await choose_method(transfer, next(iter(page.objects), None), _MAX_ATTEMPTS)
-        return page
+        return await _first_page(transfer)
     item = await _single_object(transfer)
     await choose_method(transfer, item, _MAX_ATTEMPTS)
     return item
+
+
+async def _first_page(transfer: Transfer) -> ListPage | None:
+    ranges = transfer.journal.ranges
+    page = None
+    if ranges:
+        page = await first_page(transfer, start_after=ranges[0].after, max_attempts=_MAX_ATTEMPTS)
+    # Any object under the prefix tells as much as those that are left.
+    known = page or await _list_one(transfer, "source", transfer.mapping.source)
+    await choose_method(transfer, next(iter(known.objects), None), _MAX_ATTEMPTS)
+    return page
 
 
 async def _check_destination(transfer: Transfer) -> None:

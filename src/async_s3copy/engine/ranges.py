@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from operator import lt
-from typing import Final
+from typing import Final, NamedTuple
 
+from async_s3copy.engine.spans import ALL_KEYS, Span
 from async_s3copy.engine.splitting import Outlook, Splitter
 from async_s3copy.model import S3Object
+from async_s3copy.s3 import listed
 from async_s3copy.s3.client import ListPage
 
 _PROOF_KEYS: Final = 64
@@ -36,38 +38,17 @@ class UndividedError(Exception):
     """Say in one sentence why a listing cannot be divided; it can still be read serially."""
 
 
-@dataclass(frozen=True, slots=True)
-class RangeState:
-    """Say how far a range has been listed.
+class Portion(NamedTuple):
+    """What of a page belongs to its range.
 
     Attributes:
-        after: The range begins after this key; ``None`` at the listing's beginning.
-        until: The last key that belongs to it; ``None`` at the listing's end.
-        last_key: The last key listed; ``None`` before the first.
-        done: Whether it has been listed to its end.
+        objects: The objects to hand out.
+        span: The keys that have been listed with this page: from where the page before ended to the
+            last object, or to the range's end; ``None`` where that is no further.
     """
 
-    after: str | None
-    until: str | None
-    last_key: str | None
-    done: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ListingStatistics:
-    """Count what a listing cost.
-
-    Attributes:
-        keys: Keys listed.
-        pages: Pages read, the first one included.
-        empty_pages: Pages among them without a key that had not been listed.
-        ranges: Ranges the listing was divided into.
-    """
-
-    keys: int
-    pages: int
-    empty_pages: int
-    ranges: int
+    objects: Sequence[S3Object]
+    span: Span | None
 
 
 @dataclass(slots=True, eq=False)
@@ -78,59 +59,85 @@ class KeyRange:
         after: It begins after this key; ``None`` at the listing's beginning.
         outlook: What the splitter knows of it; holds its end.
         last: The last key listed, or ``after`` before the first.
+        handed_out: The last key handed out, or ``after`` before the first.
         token: Continuation token of its next page; ``None`` asks for the keys after ``last``.
         taken: Whether a lister has it.
         answered: Whether a page of it has come.
-        listed: Whether a key of it has been handed out.
         done: Whether it has been listed to its end.
     """
 
     after: str | None = None
     outlook: Outlook = field(default_factory=Outlook)
     last: str | None = None
+    handed_out: str | None = None
     token: str | None = None
     taken: bool = False
     answered: bool = False
-    listed: bool = False
     done: bool = False
+
+    @classmethod
+    def over(cls, after: str | None, outlook: Outlook) -> KeyRange:
+        """Make a range of which nothing has been listed."""
+        return cls(after, outlook, last=after, handed_out=after)
 
     @property
     def until(self) -> str | None:
         """The last key that belongs to the range; ``None`` at the listing's end."""
         return self.outlook.until
 
-    def state(self) -> RangeState:
-        """Return how far it has been listed."""
-        return RangeState(self.after, self.until, self.last if self.listed else None, self.done)
+    @property
+    def listed(self) -> bool:
+        """Whether a key of it has been handed out."""
+        return self.handed_out != self.after
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a lister is at it."""
+        return self.taken and not self.done
 
 
 class RangeTable:
     """Divide a listing into ranges, and account for every page.
 
+    Until keys have been proven to come in order, one range is read at a time, and past its end: of
+    an unordered listing, keys of the range could come later.
+
     Args:
         splitter: Judges where ranges are cut.
+        ranges: What is to be listed, in key order and disjoint; not empty.
+        can_restart: Whether the listing can begin anew when it loses its order; otherwise that is
+            an error once other ranges than the first have handed keys out.
         proof_keys: Keys that must come in order before the listing is divided.
 
     Attributes:
-        first: The range at the listing's beginning.
+        first: The range that comes first.
     """
 
-    def __init__(self, splitter: Splitter, *, proof_keys: int = _PROOF_KEYS) -> None:
-        self.first = KeyRange()
+    def __init__(
+        self,
+        splitter: Splitter,
+        *,
+        ranges: Sequence[Span] = (ALL_KEYS,),
+        can_restart: bool = False,
+        proof_keys: int = _PROOF_KEYS,
+    ) -> None:
+        self._ranges = [KeyRange.over(each.after, Outlook(until=each.until)) for each in ranges]
+        self.first = self._ranges[0]
         self._splitter = splitter
+        self._can_restart = can_restart
         self._unproven_keys = proof_keys
-        self._ranges = [self.first]
         self._previous: Sequence[str] = ()
-        self._divided = 1
+        self._divided = len(ranges)
 
     @property
     def divided(self) -> int:
         """Ranges there have been."""
         return self._divided
 
-    def states(self) -> list[RangeState]:
-        """Return the ranges in key order; neighbours that are done are one."""
-        return [each.state() for each in self._ranges]
+    @property
+    def is_proven(self) -> bool:
+        """Whether enough keys have come in order."""
+        return self._unproven_keys <= 0
 
     def take(self, *, divide: bool) -> KeyRange | None:
         """Return a range for an idle lister, or ``None`` where there is nothing to share.
@@ -138,10 +145,11 @@ class RangeTable:
         Args:
             divide: Whether a range that is being listed may be cut for it.
         """
-        waiting = (each for each in self._ranges if not each.taken and not each.done)
-        found = next(waiting, None)
-        if found is None and divide and self._unproven_keys <= 0:
-            found = self._divide()
+        found = next((each for each in self._ranges if not each.taken and not each.done), None)
+        if found is None:
+            found = self._divide() if divide and self.is_proven else None
+        elif not self.is_proven and any(each.is_active for each in self._ranges):
+            return None
         if found is not None:
             found.taken = True
         return found
@@ -150,11 +158,11 @@ class RangeTable:
         """Give a range back; another lister goes on with it."""
         key_range.taken = False
 
-    def accept(self, key_range: KeyRange, page: ListPage) -> Sequence[S3Object]:
+    def accept(self, key_range: KeyRange, page: ListPage) -> Portion:
         """Account for the next page of a range.
 
         Returns:
-            The objects of the page to hand out: those that belong to the range.
+            What of it to hand out: the objects that belong to the range.
 
         Raises:
             UndividedError: The server does not list in order, or not after a given key; what was
@@ -164,40 +172,54 @@ class RangeTable:
         """
         keys = keys_of(page)
         if key_range is self.first:
-            self._check_first(keys, page)
-        elif not in_order(key_range.last, keys):
+            check_progress(key_range.token, self._previous, keys, page)
+        elif not keys:
+            check_progress(key_range.token, (), keys, page)
+        if not in_order(key_range.last, keys):
             self._distrust(key_range, keys)
-        return page.objects[: self._use(key_range, keys, page)]
+        if key_range is self.first:
+            self._previous = keys
+        return self._use(key_range, keys, page)
 
-    def others(self) -> list[RangeState]:
-        """Return what has been handed out of other ranges than the first."""
-        return [each.state() for each in self._ranges if each.listed and each is not self.first]
+    def handed_out(self, *, first: bool) -> list[Span]:
+        """Return what has been handed out, in key order: of each range up to its last key.
+
+        Args:
+            first: Whether to name the first range as well.
+        """
+        return [
+            Span(each.after, each.handed_out)
+            for each in self._ranges
+            if each.listed and (first or each is not self.first)
+        ]
 
     def _divide(self) -> KeyRange | None:
         by_outlook = {each.outlook: each for each in self._ranges if not each.done}
         cut = self._splitter.cut(by_outlook)
         if cut is None:
             return None
-        new = KeyRange(after=cut.at, outlook=cut.right, last=cut.at)
+        new = KeyRange.over(cut.at, cut.right)
         self._ranges.insert(self._ranges.index(by_outlook[cut.left]) + 1, new)
         self._divided += 1
         return new
 
-    def _use(self, key_range: KeyRange, keys: Sequence[str], page: ListPage) -> int:
+    def _use(self, key_range: KeyRange, keys: Sequence[str], page: ListPage) -> Portion:
         until = key_range.until
         used = len(keys) if until is None else bisect_right(keys, until)
         self._splitter.saw(key_range.outlook, keys, used)
-        self._unproven_keys -= used
+        self._unproven_keys -= len(keys)
         key_range.answered = True
+        before = key_range.handed_out
         if used:
-            key_range.last, key_range.listed = keys[used - 1], True
-        at_end = until is not None and key_range.last == until
-        if used < len(keys) or at_end or not page.truncated:
+            key_range.last = key_range.handed_out = keys[used - 1]
+        if not page.truncated or (self.is_proven and _is_beyond(keys, key_range)):
             # The token stays: it asks for this page again, should the first range have to go on.
             self._finish(key_range)
-        else:
-            key_range.token = page.next_token
-        return used
+            is_news = until is None or until != before
+            return Portion(page.objects[:used], Span(before, until) if is_news else None)
+        key_range.token = page.next_token
+        key_range.last = keys[-1] if keys else key_range.last
+        return Portion(page.objects[:used], Span(before, key_range.handed_out) if used else None)
 
     def _finish(self, key_range: KeyRange) -> None:
         key_range.done = True
@@ -209,26 +231,29 @@ class RangeTable:
 
     def _merge(self, left: KeyRange, right: KeyRange) -> None:
         """Make one of two neighbours that are done, so that the table stays small."""
-        if left is self.first or not (left.done and right.done):
+        if left is self.first or not (left.done and right.done) or left.until != right.after:
             return
         left.outlook = right.outlook
         if right.listed:
-            left.last, left.listed = right.last, True
+            left.handed_out = right.handed_out
         self._ranges.remove(right)
 
-    def _check_first(self, keys: Sequence[str], page: ListPage) -> None:
-        check_progress(self.first.token, self._previous, keys, page)
-        if not in_order(self.first.last, keys):
-            if self.others():
-                raise BrokenListingError(_out_of_order(self.first.last, keys))
-            raise UndividedError(UNORDERED)
-        self._previous = keys
-
     def _distrust(self, key_range: KeyRange, keys: Sequence[str]) -> None:
-        ignored = not key_range.answered and in_order(None, keys)
-        if self.others() and not ignored:
+        opens = key_range.after is not None and not key_range.answered
+        ignored = opens and in_order(None, keys)
+        if self.handed_out(first=False) and not (ignored or self._can_restart):
             raise BrokenListingError(_out_of_order(key_range.last, keys))
         raise UndividedError(IGNORED if ignored else UNORDERED)
+
+
+def _is_beyond(keys: Sequence[str], key_range: KeyRange) -> bool:
+    """Tell whether a page goes beyond the end of its range.
+
+    One that ends there exactly does not: what the server lists next is still to be seen, as some
+    pass over the folder of that very name when they are asked for what follows it.
+    """
+    last = keys[-1] if keys else key_range.last
+    return key_range.until is not None and last is not None and last > key_range.until
 
 
 def keys_of(page: ListPage) -> list[str]:
@@ -237,7 +262,7 @@ def keys_of(page: ListPage) -> list[str]:
     Raises:
         BrokenListingError: It says that more follow, but not how to ask for them.
     """
-    keys = [item.key for item in page.objects]
+    keys = listed.keys_of(page.objects)
     if page.truncated and not page.next_token and not keys:
         raise BrokenListingError("the listing is truncated, but gives neither a token nor a key")
     return keys

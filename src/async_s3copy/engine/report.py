@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TextIO
+from typing import Any, Final, Literal, TextIO
 
 from async_s3copy.errors import ValidationError
 from async_s3copy.model import Copied, Failed, Outcome, Skipped
@@ -23,18 +23,20 @@ class Report(Observer):
 
     Args:
         path: The file.
+        append: Add to the file instead: the operation goes on from a checkpoint.
 
     Raises:
         ValidationError: The file cannot be written (on entering).
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, append: bool = False) -> None:
         self._path = Path(path)
+        self._mode: Literal["a", "w"] = "a" if append else "w"
         self._file: TextIO | None = None
 
     def __enter__(self) -> Report:
         try:
-            self._file = self._path.open("w", encoding="utf-8", buffering=_BUFFER_BYTES)
+            self._file = self._path.open(self._mode, encoding="utf-8", buffering=_BUFFER_BYTES)
         except OSError as error:
             rule = f"be a file that can be written ({error.strerror})"
             raise ValidationError("report", str(self._path), rule) from error

@@ -3,44 +3,61 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from async_s3copy.engine.ranges import (
     IN_ANY_ORDER,
     BrokenListingError,
     KeyRange,
-    RangeState,
     check_progress,
     in_order,
     keys_of,
 )
+from async_s3copy.engine.spans import ALL_KEYS, Span
 from async_s3copy.model import S3Object
 from async_s3copy.s3.client import ListPage
+
+Sortable: TypeAlias = Callable[[str], bool]
+
+
+def _always(key: str) -> bool:
+    return True
 
 
 class SerialRest:
     """Go on where the first range of a divided listing stood, past all the others.
 
-    What other ranges have handed out is left out; without any, keys may come in any order.
+    What has been handed out already is left out; without any, keys may come in any order.
 
     Args:
-        first: The listing's first range.
-        others: What has been handed out of other ranges, in key order.
+        first: The listing's first range; ``None`` lists from the very beginning.
+        handed_out: What is left out, in key order: each span up to the last key handed out.
+        bounds: The keys to hand out.
+        sortable: Which keys the server is known to sort as S3 does: only such have been handed out,
+            and the others may come in any order.
     """
 
-    def __init__(self, first: KeyRange, others: Sequence[RangeState]) -> None:
+    def __init__(
+        self,
+        first: KeyRange | None,
+        handed_out: Sequence[Span],
+        *,
+        bounds: Span = ALL_KEYS,
+        sortable: Sortable = _always,
+    ) -> None:
+        first = first or KeyRange()
         self.token = first.token
         self.last = first.last
         self.done = False
-        self._others = others
-        self._others_last = [each.last_key or "" for each in others]
+        self._handed_out = handed_out
+        self._ends = [each.until or "" for each in handed_out]
+        self._bounds = bounds
+        self._sortable = sortable
         # A page that reached beyond the first range's end is read again: its token was kept.
         self._skip_until = first.last if first.done else None
         self._previous: Sequence[str] = ()
-
-    def states(self) -> list[RangeState]:
-        """Return how far the listing is: one range without an end, and what others had listed."""
-        return [RangeState(None, None, self.last, self.done), *self._others]
+        self._last_sorted: str | None = None
 
     def accept(self, page: ListPage) -> Sequence[S3Object]:
         """Account for the next page.
@@ -62,17 +79,21 @@ class SerialRest:
     def _new(self, objects: Sequence[S3Object], keys: Sequence[str]) -> Sequence[S3Object]:
         if self._skip_until is not None:
             objects = [item for item in objects if item.key > self._skip_until]
-        if not self._others:
+        if self._bounds != ALL_KEYS:
+            objects = [item for item in objects if item.key in self._bounds]
+        if not self._handed_out:
             return objects
-        if not in_order(self._previous[-1] if self._previous else None, keys):
+        self._check_order(keys)
+        return [item for item in objects if not self._was_handed_out(item.key)]
+
+    def _check_order(self, keys: Sequence[str]) -> None:
+        found = list(filter(self._sortable, keys))
+        if not in_order(self._last_sorted, found):
             raise BrokenListingError(
                 f"the listing is out of order after it had been divided into ranges: {IN_ANY_ORDER}"
             )
-        return [item for item in objects if not self._was_listed(item.key)]
+        self._last_sorted = found[-1] if found else self._last_sorted
 
-    def _was_listed(self, key: str) -> bool:
-        place = bisect_left(self._others_last, key)
-        if place == len(self._others):
-            return False
-        after = self._others[place].after
-        return after is None or after < key
+    def _was_handed_out(self, key: str) -> bool:
+        place = bisect_left(self._ends, key)
+        return place < len(self._ends) and key in self._handed_out[place] and self._sortable(key)

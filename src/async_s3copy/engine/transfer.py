@@ -10,6 +10,7 @@ import anyio
 from async_s3copy.engine.budget import ByteBudget
 from async_s3copy.engine.conditions import OverwriteGuard
 from async_s3copy.engine.governor import Governor
+from async_s3copy.engine.journal import Journal
 from async_s3copy.engine.plan import KeyMapping
 from async_s3copy.metrics import MetricsRecorder
 from async_s3copy.model import CopyMethod, S3Object, quoted
@@ -37,6 +38,7 @@ class Transfer:
         options: The engine's knobs.
         governor: Passes every request.
         recorder: Counts everything.
+        journal: Knows what is done, and what earlier runs have done.
         method: How objects travel; ``"auto"`` may turn it from server-side to relay.
         may_relay: Whether an object the destination's credentials cannot read may be relayed.
         server_side_proven: Whether one server-side copy has succeeded.
@@ -53,6 +55,7 @@ class Transfer:
     options: CopyOptions
     governor: Governor
     recorder: MetricsRecorder
+    journal: Journal
     method: CopyMethod = CopyMethod.SERVER_SIDE
     may_relay: bool = False
     server_side_proven: bool = False

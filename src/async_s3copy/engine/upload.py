@@ -9,6 +9,7 @@ from typing import Final
 
 import anyio
 
+from async_s3copy.engine.checkpoint import NotedUpload
 from async_s3copy.engine.governor import outcome_unknown
 from async_s3copy.engine.plan import PartPlan
 from async_s3copy.engine.properties import header_sized, put_long_tags, with_storage_class
@@ -35,7 +36,8 @@ async def open_upload(
 
     The abort is registered before the upload exists: a cancellation while CreateMultipartUpload is
     in flight waits for its answer. The abort itself is shielded, takes ``cleanup_timeout_s`` at
-    most, and is repeated until S3 says that the upload is gone.
+    most, and is repeated until S3 says that the upload is gone. An upload that may still exist
+    stays in the journal: who goes on from the checkpoint aborts it.
     """
     upload = Upload(transfer, target, properties)
     try:
@@ -47,6 +49,47 @@ async def open_upload(
                 await upload.abort()
             if upload.is_open:
                 upload.left_behind()
+        if not upload.may_exist:
+            transfer.journal.upload_ended(upload.noted)
+
+
+async def abort_upload(transfer: Transfer, target: S3Location, upload_id: str) -> str:
+    """AbortMultipartUpload, again and again until the upload is gone.
+
+    Returns:
+        Why it could not be aborted; empty when it is gone.
+    """
+    bucket, key = target.bucket, target.key or ""
+    client, call = transfer.destination, transfer.governor.call
+
+    async def is_gone() -> bool:
+        try:
+            await call(lambda: client.count_parts(bucket, key, upload_id))
+        except S3Error:
+            # NoSuchUpload; or we may not look (s3:ListMultipartUploadParts) and trust the abort.
+            return True
+        return False
+
+    for round_ in range(_ABORT_ROUNDS):
+        if round_:
+            await anyio.sleep(_ABORT_PAUSE_S)
+        try:
+            await call(lambda: client.abort_multipart_upload(bucket, key, upload_id))
+        except NoSuchUploadError:
+            return ""
+        except (S3Error, OutageError) as error:
+            return str(error)
+        if await is_gone():
+            return ""
+    return f"it was still there after {_ABORT_ROUNDS} requests"
+
+
+def tell_left_open(transfer: Transfer, target: S3Location, upload_id: str, reason: str) -> None:
+    """Count an upload that could not be aborted, and say where it is."""
+    transfer.recorder.degraded(
+        "uploads_left_open",
+        f"multipart upload {upload_id} of {target} could not be aborted: {reason}",
+    )
 
 
 class Upload:
@@ -66,9 +109,25 @@ class Upload:
         self._properties = properties
         self.upload_id = ""
         self.is_open = False
+        self.may_exist = False
+
+    @property
+    def noted(self) -> NotedUpload:
+        """What the journal calls it."""
+        return NotedUpload(self._key, self.upload_id or None)
 
     async def create(self) -> None:
-        """CreateMultipartUpload."""
+        """CreateMultipartUpload, once the journal has noted that there will be an upload."""
+        await self._transfer.journal.upload_begins(self._key)
+        self.may_exist = True
+        try:
+            await self._create()
+        except S3Error as error:
+            self.may_exist = error.after_unknown or outcome_unknown(error)
+            raise
+        self._transfer.journal.upload_named(self._key, self.upload_id)
+
+    async def _create(self) -> None:
         properties = header_sized(self._properties)
 
         async def send(storage_class: str) -> str:
@@ -129,36 +188,24 @@ class Upload:
         return etag
 
     async def abort(self) -> None:
-        """AbortMultipartUpload, again and again until the upload is gone."""
-        for round_ in range(_ABORT_ROUNDS):
-            if round_:
-                await anyio.sleep(_ABORT_PAUSE_S)
-            try:
-                await self._transfer.governor.call(self._abort_once)
-                gone = await self._is_gone()
-            except NoSuchUploadError:
-                gone = True
-            except (S3Error, OutageError) as error:
-                self.left_behind(str(error))
-                return
-            if gone:
-                self.is_open = False
-                return
+        """Abort it, until it is gone."""
+        reason = await abort_upload(self._transfer, self._target, self.upload_id)
+        if reason:
+            self.left_behind(reason)
+        else:
+            self.is_open = self.may_exist = False
 
     def left_behind(self, reason: str = "it did not end in time") -> None:
         """Count an upload that could not be aborted, and say where it is."""
         self.is_open = False
-        self._transfer.recorder.degraded(
-            "uploads_left_open",
-            f"multipart upload {self.upload_id} of {self._target} could not be aborted: {reason}",
-        )
+        tell_left_open(self._transfer, self._target, self.upload_id, reason)
 
     async def _send_complete(self, parts: Sequence[CompletedPart], if_none_match: bool) -> str:
         async def complete() -> str:
             etag = await self._client.complete_multipart_upload(
                 self._bucket, self._key, self.upload_id, parts, if_none_match=if_none_match
             )
-            self.is_open = False
+            self.is_open = self.may_exist = False
             return etag
 
         return await self._transfer.governor.call(complete, uninterrupted=True)
@@ -172,18 +219,5 @@ class Upload:
             raise error
         # An equal object may have been there before: only S3 says that the upload is gone. If it
         # is not, leaving the block aborts it, which harms no completed one.
-        self.is_open = not isinstance(error, NoSuchUploadError)
+        self.is_open = self.may_exist = not isinstance(error, NoSuchUploadError)
         return expected
-
-    async def _abort_once(self) -> None:
-        await self._client.abort_multipart_upload(self._bucket, self._key, self.upload_id)
-
-    async def _is_gone(self) -> bool:
-        try:
-            await self._transfer.governor.call(
-                lambda: self._client.count_parts(self._bucket, self._key, self.upload_id)
-            )
-        except S3Error:
-            # NoSuchUpload; or we may not look (s3:ListMultipartUploadParts) and trust the abort.
-            return True
-        return False

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 from botocore import xform_name
 
-from async_s3copy.errors import S3ConnectionError, Side
+from async_s3copy.errors import Side
 from async_s3copy.s3 import boto_answers as answers
 from async_s3copy.s3 import boto_requests as params
+from async_s3copy.s3 import uploads
+from async_s3copy.s3.boto_body import body_chunks
 from async_s3copy.s3.boto_errors import translated
 from async_s3copy.s3.client import (
     ByteRange,
@@ -25,11 +27,10 @@ from async_s3copy.s3.client import (
     ObjectBody,
     ObjectHead,
     ObjectProperties,
+    OpenUpload,
 )
 from async_s3copy.s3.endpoint import Endpoint
 from async_s3copy.s3.heads import SERVERS_WITH_TAG_COUNT
-
-_CHUNK_BYTES: Final = 256 * 1024
 
 
 class BotoClient:
@@ -239,6 +240,29 @@ class BotoClient:
         answer = await self._call("ListParts", bucket, key, UploadId=upload_id)
         return len(answer.get("Parts", ()))
 
+    async def list_uploads(self, bucket: str, key: str) -> list[OpenUpload]:
+        """ListMultipartUploads, the pages that hold uploads of the key."""
+
+        async def read(marker: uploads.Marker) -> uploads.UploadPage:
+            return await self.upload_page(bucket, key, marker)
+
+        return await uploads.uploads_of(key, read, side=self.side, bucket=bucket)
+
+    async def upload_page(
+        self, bucket: str, key: str, marker: uploads.Marker
+    ) -> uploads.UploadPage:
+        """ListMultipartUploads, one page."""
+        answer = await self._call(
+            uploads.OPERATION,
+            bucket,
+            Prefix=key,
+            MaxUploads=uploads.PAGE_UPLOADS,
+            # Not every key can be spelled in XML; botocore asks for it in other listings only.
+            EncodingType="url",
+            **params.given(KeyMarker=marker.key, UploadIdMarker=marker.upload_id),
+        )
+        return answers.upload_page(bucket, self.side, answer)
+
     async def put_object(
         self,
         bucket: str,
@@ -285,29 +309,10 @@ class BotoClient:
         stream = answer["Body"]
         try:
             size = answer.get("ContentLength", 0)
-            chunks = self._chunks(stream, size, bucket, key)
+            chunks = body_chunks(stream, size, self.side, bucket, key)
             yield ObjectBody(self._head(bucket, key, answer), size, chunks)
         finally:
             stream.close()
-
-    async def _chunks(self, stream: Any, size: int, bucket: str, key: str) -> AsyncIterator[bytes]:
-        arrived = 0
-        while True:
-            async with translated("GetObject", self.side, bucket, key):
-                chunk = await stream.read(_CHUNK_BYTES)
-            if not chunk:
-                break
-            arrived += len(chunk)
-            yield chunk
-        if arrived != size:
-            raise S3ConnectionError(
-                f"the body ended after {arrived:,} of {size:,} bytes",
-                code="IncompleteBody",
-                operation="GetObject",
-                side=self.side,
-                bucket=bucket,
-                key=key,
-            )
 
     async def _call(
         self,

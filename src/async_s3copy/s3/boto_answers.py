@@ -8,10 +8,13 @@ from typing import Any, Final, cast
 from async_s3copy.errors import InvalidResponseError, Side
 from async_s3copy.model import S3Object, unquoted
 from async_s3copy.s3 import heads
-from async_s3copy.s3.client import ListPage, ObjectHead
+from async_s3copy.s3.client import ListPage, ObjectHead, OpenUpload
+from async_s3copy.s3.uploads import OPERATION, Marker, UploadPage
 
 # A listing without keys still has some of these.
 _LISTING_MEMBERS: Final = frozenset(("Contents", "IsTruncated", "KeyCount", "Name", "MaxKeys"))
+# So does one without uploads.
+_UPLOADS_MEMBERS: Final = frozenset(("Uploads", "IsTruncated", "Bucket", "MaxUploads"))
 
 
 def headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
@@ -40,6 +43,31 @@ def list_page(bucket: str, side: Side, answer: Mapping[str, Any]) -> ListPage:
     ]
     truncated = bool(answer.get("IsTruncated", False))
     return ListPage(objects, answer.get("NextContinuationToken") if truncated else None, truncated)
+
+
+def upload_page(bucket: str, side: Side, answer: Mapping[str, Any]) -> UploadPage:
+    """Read one page of open uploads.
+
+    Raises:
+        InvalidResponseError: The answer is no such page, or one of its uploads has no name.
+    """
+    if not _UPLOADS_MEMBERS.intersection(answer):
+        raise _missing("listing of uploads", OPERATION, side, bucket, None)
+    found = [
+        OpenUpload(
+            entry.get("Key", ""), entry.get("UploadId", ""), entry.get("Initiated", heads.EPOCH)
+        )
+        for entry in answer.get("Uploads", ())
+    ]
+    if not all(upload.key and upload.upload_id for upload in found):
+        raise _missing("Key or UploadId of an upload", OPERATION, side, bucket, None)
+    marker = Marker(answer.get("NextKeyMarker") or None, answer.get("NextUploadIdMarker") or None)
+    return UploadPage(
+        uploads=found,
+        encoding=answer.get("EncodingType", ""),
+        prefix=answer.get("Prefix", ""),
+        next_marker=marker if answer.get("IsTruncated") else None,
+    )
 
 
 def object_head(bucket: str, key: str, answer: Mapping[str, Any]) -> ObjectHead:

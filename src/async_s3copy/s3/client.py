@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from async_s3copy.model import S3Object
@@ -115,6 +116,21 @@ class CompletedPart:
 
     number: int
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """A multipart upload that is neither completed nor aborted.
+
+    Attributes:
+        key: Key that it is for.
+        upload_id: Its id.
+        initiated: When it began; 1970 where the server does not say.
+    """
+
+    key: str
+    upload_id: str
+    initiated: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +250,13 @@ class S3Client(Protocol):
 
     async def count_parts(self, bucket: str, key: str, upload_id: str) -> int:
         """ListParts, first page: how many parts an upload holds (NoSuchUploadError: none)."""
+        ...
+
+    async def list_uploads(self, bucket: str, key: str) -> Sequence[OpenUpload]:
+        """ListMultipartUploads: the open uploads of one key, not of keys that start with it.
+
+        One request, unless there are more than a hundred: the one call that may need several.
+        """
         ...
 
     async def put_object(

@@ -22,7 +22,7 @@ async def open_client(
     account: Account,
     side: Side,
     options: CopyOptions,
-    resent: Callable[[], object] = lambda: None,
+    count: Callable[[bool], object] = lambda repeats: None,
 ) -> AsyncIterator[S3Client]:
     """Open one side's client; every connection is closed on the way out.
 
@@ -30,8 +30,8 @@ async def open_client(
         account: Whose credentials, which endpoint.
         side: Which side the client speaks for.
         options: Which client, its timeouts and its number of connections.
-        resent: Called when a request is sent again, unseen by whoever counts requests, because
-            its kept-alive connection was dead.
+        count: Counts a request that whoever counts requests does not see: one sent again because
+            its kept-alive connection was dead (called with ``True``), or one to learn from.
 
     Raises:
         CredentialsError: No usable credentials, or the role cannot be assumed.
@@ -42,7 +42,7 @@ async def open_client(
         if options.client == "boto":
             yield reference
             return
-        async with open_wire_client(reference, options, resent) as client:
+        async with open_wire_client(reference, options, count) as client:
             yield client
 
 

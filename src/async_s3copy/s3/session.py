@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib.util
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
+import anyio.to_thread
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import (
     AioAssumeRoleCredentialFetcher,
@@ -16,12 +16,13 @@ from aiobotocore.credentials import (
 )
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession, get_session
-from botocore.loaders import create_loader
 
 from async_s3copy.errors import CredentialsError, Side
 from async_s3copy.options import CopyOptions
 from async_s3copy.s3.account import Account, Secret
+from async_s3copy.s3.ahead import load_ahead, shared_loader
 from async_s3copy.s3.redact import redact_debug_logs
+from async_s3copy.s3.transport import OneAttempt
 
 _ROLE_SESSION_NAME = "async-s3copy"
 
@@ -29,11 +30,14 @@ _ROLE_SESSION_NAME = "async-s3copy"
 async def s3_session(account: Account, options: CopyOptions, side: Side) -> Any:
     """Return the session whose credentials one account stands for: aioboto3's or aiobotocore's.
 
+    What takes long is read in a thread. Looking for credentials, which may take requests, is
+    left to the event loop.
+
     Raises:
         CredentialsError: The role's own credentials cannot be found.
     """
     redact_debug_logs()
-    session = account.session if account.session is not None else _session(account)
+    session = await anyio.to_thread.run_sync(_loaded_session, account)
     if account.role_arn is not None:
         session = await _assuming_session(account, options, session, side)
     return session
@@ -57,6 +61,30 @@ def s3_client_context(
     return context
 
 
+def _loaded_session(account: Account) -> Any:
+    """Take or make the account's session, and load what a client of it will need."""
+    practise()
+    session = account.session if account.session is not None else _session(account)
+    load_ahead(_aiobotocore(session), "s3", *(("sts",) if account.role_arn is not None else ()))
+    return session
+
+
+@functools.cache
+def practise() -> None:
+    """Make a client that nobody needs: the first one of a process imports and compiles a lot."""
+
+    async def make() -> None:
+        session = _bare_session(Account())
+        session.set_credentials("-", "-")
+        account = Account(region="us-east-1")
+        async with s3_client_context(_with_aioboto3(session), account, CopyOptions()):
+            pass
+
+    # What is wrong with the environment shows, with a side to name, when a client is needed.
+    with suppress(Exception):
+        asyncio.run(make())
+
+
 def _session(account: Account) -> Any:
     """Make the default session: aioboto3's where it is installed, aiobotocore's otherwise."""
     session = _bare_session(account)
@@ -74,15 +102,9 @@ def _bare_session(account: Account) -> AioSession:
     if account.profile is not None:
         session.set_config_variable("profile", account.profile)
     session.register_component(
-        "data_loader", _shared_loader(session.get_config_variable("data_path"))
+        "data_loader", shared_loader(session.get_config_variable("data_path"))
     )
     return session
-
-
-@functools.cache
-def _shared_loader(data_path: str | None) -> Any:
-    """Return the loader of botocore's service models; parsing S3's takes a tenth of a second."""
-    return create_loader(data_path)
 
 
 def _with_aioboto3(session: AioSession) -> Any:
@@ -97,7 +119,7 @@ async def _assuming_session(
     account: Account, options: CopyOptions, session: Any, side: Side
 ) -> Any:
     """Return a session with the role's credentials, which botocore refreshes in time."""
-    base: AioSession = session if isinstance(session, AioSession) else session._session
+    base = _aiobotocore(session)
     credentials = await base.get_credentials()
     if credentials is None:
         raise CredentialsError(side, f"none found to assume {account.role_arn} with")
@@ -119,12 +141,17 @@ async def _assuming_session(
     fetcher = AioAssumeRoleCredentialFetcher(
         create_client, credentials, account.role_arn, extra_args=extra
     )
-    assuming = _bare_session(account)
+    assuming = await anyio.to_thread.run_sync(_bare_session, account)
     # botocore has no public way to hand a session refreshing credentials.
     assuming._credentials = AioDeferredRefreshableCredentials(
         refresh_using=fetcher.fetch_credentials, method="assume-role"
     )
     return _with_aioboto3(assuming)
+
+
+def _aiobotocore(session: Any) -> AioSession:
+    """Return the session within aioboto3's, which has no public way to it."""
+    return session if isinstance(session, AioSession) else session._session
 
 
 def _config(account: Account, options: CopyOptions) -> AioConfig:
@@ -153,48 +180,8 @@ def _with_transport(config: AioConfig, given: Any) -> AioConfig:
     if getattr(given, "connector_args", None):
         config.connector_args = given.connector_args
     transport = getattr(given, "http_session_cls", AIOHTTPSession)
-    config.http_session_cls = _OneAttempt if transport is AIOHTTPSession else transport
+    config.http_session_cls = OneAttempt if transport is AIOHTTPSession else transport
     return config
-
-
-@dataclass(frozen=True, slots=True)
-class Transport:
-    """How botocore would open connections, after it has heard all settings.
-
-    Attributes:
-        verify: Whether TLS certificates are checked, or the CA bundle to check them against.
-        client_cert: Certificate (and key) to show to servers.
-        connector_args: Further settings for aiohttp; ``None`` for none.
-    """
-
-    verify: bool | str
-    client_cert: str | tuple[str, str] | None
-    connector_args: Mapping[str, Any] | None
-
-
-class _OneAttempt(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is untyped
-    """Send each request once, and tell how.
-
-    On a kept-alive connection that turns out to be dead, aiohttp repeats an idempotent request
-    unseen. A CopyObject with If-None-Match that succeeded the first time would then look refused;
-    the governor repeats it knowingly.
-    """
-
-    def __init__(self, verify: bool | str = True, **settings: Any) -> None:
-        super().__init__(verify=verify, **settings)
-        self.transport = Transport(
-            verify, settings.get("client_cert"), settings.get("connector_args")
-        )
-
-    def proxy_for(self, url: str) -> str | None:
-        """Return the proxy that requests to a URL take, if any."""
-        found: str | None = self._proxy_config.proxy_url_for(url)
-        return found
-
-    async def _get_session(self, proxy_url: str | None) -> Any:
-        session = await super()._get_session(proxy_url)
-        session._retry_connection = False
-        return session
 
 
 def _reveal(secret: str | Secret | None) -> str | None:

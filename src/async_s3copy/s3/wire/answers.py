@@ -14,8 +14,9 @@ from typing import Final
 from async_s3copy.errors import Side
 from async_s3copy.model import unquoted
 from async_s3copy.s3 import heads
-from async_s3copy.s3.client import CompletedPart, ListPage, ObjectHead
-from async_s3copy.s3.wire.dates import http_date
+from async_s3copy.s3.client import CompletedPart, ListPage, ObjectHead, OpenUpload
+from async_s3copy.s3.uploads import OPERATION, Marker, UploadPage
+from async_s3copy.s3.wire.dates import http_date, iso_date
 from async_s3copy.s3.wire.failures import ERROR_ROOTS, Call, s3_failure, unusable_success
 from async_s3copy.s3.wire.http import Response
 from async_s3copy.s3.wire.listing_xml import ListingParser
@@ -156,6 +157,17 @@ def count_parts(response: Response, side: Side, bucket: str, key: str) -> int:
     return sum(child.name == "Part" for child in root.children)
 
 
+def upload_page(response: Response, side: Side, bucket: str) -> UploadPage:
+    """Read the answer to ListMultipartUploads."""
+    call = Call(OPERATION, side, bucket)
+    root = _document(response, call, "ListMultipartUploadsResult")
+    try:
+        return _upload_page(root)
+    except XmlError as error:
+        problem = f"the answer holds no listing of uploads: {error}"
+        raise unusable_success(response, call, problem) from None
+
+
 def put_object(response: Response, side: Side, bucket: str, key: str) -> str:
     """Read the answer to PutObject; returns the new ETag, unquoted."""
     return _etag_header(response, Call("PutObject", side, bucket, key))
@@ -222,6 +234,27 @@ def _refuse_failure_within(response: Response, call: Call) -> None:
         raise unusable_success(response, call, problem) from None
     if root.name in ERROR_ROOTS:
         raise unusable_success(response, call, f"the answer holds an {root.name}")
+
+
+def _upload_page(root: Element) -> UploadPage:
+    uploads = [_upload(child) for child in root.children if child.name == "Upload"]
+    if not root.children:
+        raise XmlError("it is empty")
+    marker = Marker(root.text("NextKeyMarker") or None, root.text("NextUploadIdMarker") or None)
+    is_truncated = (root.text("IsTruncated") or "").strip().lower() == "true"
+    return UploadPage(
+        uploads=uploads,
+        encoding=root.text("EncodingType") or "",
+        prefix=root.text("Prefix") or "",
+        next_marker=marker if is_truncated else None,
+    )
+
+
+def _upload(upload: Element) -> OpenUpload:
+    key, upload_id = upload.text("Key"), upload.text("UploadId")
+    if not key or not upload_id:
+        raise XmlError("an upload without a <Key> or an <UploadId>")
+    return OpenUpload(key, upload_id, iso_date(upload.text("Initiated") or ""))
 
 
 def _tag(tag: Element) -> tuple[str, str]:

@@ -9,15 +9,14 @@ says that the bucket is elsewhere.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from async_s3copy.errors import S3Error, Side
 from async_s3copy.s3.boto import BotoClient
 from async_s3copy.s3.client import (
     ByteRange,
@@ -27,16 +26,17 @@ from async_s3copy.s3.client import (
     ObjectBody,
     ObjectHead,
     ObjectProperties,
+    OpenUpload,
 )
 from async_s3copy.s3.endpoint import Endpoint
+from async_s3copy.s3.uploads import OPERATION, Marker, UploadPage, uploads_of
 from async_s3copy.s3.wire import answers
-from async_s3copy.s3.wire.download import opened_body
+from async_s3copy.s3.wire.calls import Calls
 from async_s3copy.s3.wire.failures import Call
-from async_s3copy.s3.wire.http import Request, Response, WireError
+from async_s3copy.s3.wire.http import Request
 from async_s3copy.s3.wire.requests import RequestBuilder
-from async_s3copy.s3.wire.routing import RoutingTable, as_s3_error
+from async_s3copy.s3.wire.routing import RoutingTable
 
-T = TypeVar("T")
 # SHA-256 takes half a millisecond per MiB; more than that does not belong on a shared loop.
 _INLINE_HASH_BYTES: Final = 1024 * 1024
 
@@ -53,6 +53,7 @@ class WireClient:
         self._reference = reference
         self._side = reference.side
         self._table = table
+        self._calls = Calls(table)
         self._saw_tag_count = False
         self._reading = anyio.Lock()
 
@@ -87,7 +88,12 @@ class WireClient:
                 bucket, prefix, token=token, start_after=start_after, max_keys=max_keys
             )
 
-        page = await self._call(
+        if max_keys > 1 and self._table.is_new(bucket):
+            # botocore takes 100 ms and more to read a page of 1,000 keys, in one go: the way to the
+            # bucket is learned from a page of one.
+            await self.list_page(bucket, prefix, token=token, start_after=start_after, max_keys=1)
+            self._table.count(False)
+        page = await self._calls.make(
             self._to("ListObjectsV2", bucket),
             build,
             lambda response, *_: answers.ListingAnswer(response, self._side, bucket),
@@ -111,7 +117,7 @@ class WireClient:
         checksums: bool = False,
     ) -> ObjectHead:
         """HeadObject."""
-        head = await self._call(
+        head = await self._calls.make(
             self._to("HeadObject", bucket, key),
             lambda requests: requests.head_object(
                 key, version_id=version_id, part_number=part_number, checksums=checksums
@@ -127,7 +133,7 @@ class WireClient:
         self, bucket: str, key: str, *, version_id: str | None = None
     ) -> dict[str, str]:
         """GetObjectTagging."""
-        return await self._call(
+        return await self._calls.make(
             self._to("GetObjectTagging", bucket, key),
             lambda requests: requests.get_object_tagging(key, version_id=version_id),
             answers.get_object_tagging,
@@ -136,7 +142,7 @@ class WireClient:
 
     async def put_object_tagging(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
         """PutObjectTagging."""
-        await self._call(
+        await self._calls.make(
             self._to("PutObjectTagging", bucket, key),
             lambda requests: requests.put_object_tagging(key, tags),
             answers.put_object_tagging,
@@ -153,7 +159,7 @@ class WireClient:
         if_none_match: bool = False,
     ) -> str:
         """CopyObject."""
-        return await self._call(
+        return await self._calls.make(
             self._to("CopyObject", bucket, key),
             lambda requests: requests.copy_object(
                 key, source, storage_class=storage_class, if_none_match=if_none_match
@@ -168,7 +174,7 @@ class WireClient:
         self, bucket: str, key: str, properties: ObjectProperties
     ) -> str:
         """CreateMultipartUpload."""
-        return await self._call(
+        return await self._calls.make(
             self._to("CreateMultipartUpload", bucket, key),
             lambda requests: requests.create_multipart_upload(key, properties),
             answers.create_multipart_upload,
@@ -186,7 +192,7 @@ class WireClient:
         byte_range: ByteRange,
     ) -> CompletedPart:
         """UploadPartCopy."""
-        return await self._call(
+        return await self._calls.make(
             self._to("UploadPartCopy", bucket, key),
             lambda requests: requests.copy_part(
                 key, upload_id, part_number, source=source, byte_range=byte_range
@@ -202,7 +208,7 @@ class WireClient:
     ) -> CompletedPart:
         """UploadPart."""
         sha256 = await self._sha256(bucket, body)
-        return await self._call(
+        return await self._calls.make(
             self._to("UploadPart", bucket, key),
             lambda requests: requests.upload_part(
                 key, upload_id, part_number, body, md5=md5, sha256=sha256
@@ -221,7 +227,7 @@ class WireClient:
         if_none_match: bool = False,
     ) -> str:
         """CompleteMultipartUpload."""
-        return await self._call(
+        return await self._calls.make(
             self._to("CompleteMultipartUpload", bucket, key),
             lambda requests: requests.complete_multipart_upload(
                 key, upload_id, parts, if_none_match=if_none_match
@@ -234,7 +240,7 @@ class WireClient:
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """AbortMultipartUpload."""
-        await self._call(
+        await self._calls.make(
             self._to("AbortMultipartUpload", bucket, key),
             lambda requests: requests.abort_multipart_upload(key, upload_id),
             answers.abort_multipart_upload,
@@ -243,12 +249,25 @@ class WireClient:
 
     async def count_parts(self, bucket: str, key: str, upload_id: str) -> int:
         """ListParts, first page."""
-        return await self._call(
+        return await self._calls.make(
             self._to("ListParts", bucket, key),
             lambda requests: requests.count_parts(key, upload_id),
             answers.count_parts,
             lambda: self._reference.count_parts(bucket, key, upload_id),
         )
+
+    async def list_uploads(self, bucket: str, key: str) -> list[OpenUpload]:
+        """ListMultipartUploads, the pages that hold uploads of the key."""
+
+        async def read(marker: Marker) -> UploadPage:
+            return await self._calls.make(
+                self._to(OPERATION, bucket),
+                lambda requests: requests.list_uploads(key, marker),
+                lambda response, *_: answers.upload_page(response, self._side, bucket),
+                lambda: self._reference.upload_page(bucket, key, marker),
+            )
+
+        return await uploads_of(key, read, side=self._side, bucket=bucket)
 
     async def put_object(
         self,
@@ -262,7 +281,7 @@ class WireClient:
     ) -> str:
         """PutObject."""
         sha256 = await self._sha256(bucket, body)
-        return await self._call(
+        return await self._calls.make(
             self._to("PutObject", bucket, key),
             lambda requests: requests.put_object(
                 key, body, properties, md5=md5, if_none_match=if_none_match, sha256=sha256
@@ -285,7 +304,7 @@ class WireClient:
     ) -> AsyncIterator[ObjectBody]:
         """GetObject."""
         async with AsyncExitStack() as stack:
-            yield await self._opened(
+            body = await self._calls.open(
                 self._to("GetObject", bucket, key),
                 stack,
                 lambda requests: requests.get_object(
@@ -295,54 +314,8 @@ class WireClient:
                     bucket, key, version_id=version_id, if_match=if_match, byte_range=byte_range
                 ),
             )
-
-    async def _call(
-        self,
-        call: Call,
-        build: Callable[[RequestBuilder], Request],
-        read: Callable[[Response, Side, str, Any], T],
-        by_reference: Callable[[], Awaitable[T]],
-    ) -> T:
-        """Make one call, by the wire where the way is known and leads to the bucket."""
-        _, side, bucket, key = call
-        entry = self._table.get(bucket) or await self._table.fresh(bucket)
-        if entry is not None:
-            request = build(entry.requests)
-            try:
-                response = await entry.pool.send(request)
-            except WireError as error:
-                raise as_s3_error(error, call) from error
-            try:
-                return read(response, side, bucket, key)
-            except S3Error as error:
-                self._table.heed(bucket, error)
-        return await self._table.learn(bucket, key, by_reference)
-
-    async def _opened(
-        self,
-        call: Call,
-        stack: AsyncExitStack,
-        build: Callable[[RequestBuilder], Request],
-        by_reference: Callable[[], AbstractAsyncContextManager[ObjectBody]],
-    ) -> ObjectBody:
-        """Make a call whose answer is read while it arrives, until the stack is closed."""
-        bucket = call.bucket
-        entry = self._table.get(bucket) or await self._table.fresh(bucket)
-        if entry is not None:
-            request = build(entry.requests)
-            try:
-                streamed = await stack.enter_async_context(entry.pool.stream(request))
-                body = await opened_body(streamed, call)
-            except WireError as error:
-                raise as_s3_error(error, call) from error
-            except S3Error as error:
-                self._table.heed(bucket, error)
-            else:
-                self._noted(body.head)
-                return body
-        return await self._table.learn(
-            bucket, call.key, lambda: stack.enter_async_context(by_reference())
-        )
+            self._noted(body.head)
+            yield body
 
     def _to(self, operation: str, bucket: str, key: str | None = None) -> Call:
         return Call(operation, self._side, bucket, key)

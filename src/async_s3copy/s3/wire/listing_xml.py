@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Final
 
 from async_s3copy.model import S3Object
 from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.encoded_keys import key_decoded
+from async_s3copy.s3.listed import ListedObjects
 from async_s3copy.s3.wire.dates import iso_date
 from async_s3copy.s3.wire.xml import (
     BLANKS,
@@ -48,7 +50,6 @@ _ENTRY: Final = re.compile(rf"{BLANKS}<Contents>")
 _CLOSING: Final = re.compile(rf"{BLANKS}</{_ROOT}>{BLANKS}")
 _FIELD: Final = re.compile(rf"<({'|'.join(_FIELDS)})>")
 _SIZE: Final = re.compile(r"[ \t\r\n]*([0-9]{1,19})[ \t\r\n]*")
-_ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
 class ListingParser:
@@ -89,31 +90,6 @@ class ListingParser:
         return self._page
 
 
-def key_decoded(text: str) -> str:
-    """Resolve ``encoding-type=url``: percent-encoded UTF-8, a plus for a blank."""
-    if "+" in text:
-        text = text.replace("+", " ")
-    if "%" not in text:
-        return text
-    return _plainly_decoded(text) or _ESCAPES.sub(_bytes_decoded, text)
-
-
-def _plainly_decoded(text: str) -> str | None:
-    """Decode in a few steps of C, whatever the number of escapes; ``None`` for odd text."""
-    if "\\" in text or not text.isascii():
-        return None
-    try:
-        # As escapes of a Python literal they become characters, one for each byte.
-        escaped = text.replace("%", "\\x").encode("ascii")
-        return escaped.decode("unicode_escape").encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return None
-
-
-def _bytes_decoded(escapes: re.Match[str]) -> str:
-    return bytes.fromhex(escapes[0].replace("%", "")).decode("utf-8", "replace")
-
-
 def _read(bucket: str, body: bytes) -> Generator[None, None, ListPage]:
     text = decoded_text(body)
     if text is not None:
@@ -123,7 +99,7 @@ def _read(bucket: str, body: bytes) -> Generator[None, None, ListPage]:
     return (yield from _read_by_expat(bucket, body))
 
 
-def _page(objects: list[S3Object], members: dict[str, str]) -> ListPage:
+def _page(objects: Sequence[S3Object], members: dict[str, str]) -> ListPage:
     if not objects and not _MEMBERS.intersection(members):
         raise XmlError("no listing")
     truncated = _IS_TRUNCATED.get(members.get("IsTruncated", "").strip().lower())
@@ -137,9 +113,8 @@ class _Tiling:
     """Read an ordinary page by regular expressions that leave no gap between them."""
 
     def __init__(self, bucket: str, text: str) -> None:
-        self.objects: list[S3Object] = []
+        self.objects = ListedObjects(bucket)
         self.members: dict[str, str] = {}
-        self._bucket = bucket
         self._text = text
         self._position = 0
         # The member may follow the keys; whether this was it is checked in the end.
@@ -195,17 +170,12 @@ class _Tiling:
             key = unescaped(key)
         if self._is_encoded and ("%" in key or "+" in key):
             key = key_decoded(key)
-        self.objects.append(
-            S3Object.reported(
-                self._bucket,
-                key,
-                int(size or 0),
-                iso_date(modified or ""),
-                unescaped(etag.replace("&quot;", '"')) if etag else "",
-                None,
-                storage or "",
-            )
-        )
+        listed = self.objects
+        listed.keys.append(key)
+        listed.sizes_bytes.append(int(size or 0))
+        listed.modified.append(iso_date(modified or ""))
+        listed.etags.append(unescaped(etag.replace("&quot;", '"')) if etag else "")
+        listed.storage_classes.append(storage or "")
 
 
 def _field_order(text: str, position: int) -> tuple[str, ...]:

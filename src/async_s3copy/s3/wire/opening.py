@@ -19,7 +19,7 @@ from async_s3copy.s3.wire.routing import RoutingTable, stay_on_botocore
 
 @asynccontextmanager
 async def open_wire_client(
-    reference: BotoClient, options: CopyOptions, resent: Callable[[], object]
+    reference: BotoClient, options: CopyOptions, count: Callable[[bool], object]
 ) -> AsyncIterator[S3Client]:
     """Put the wire before a reference client, for a block; every connection is closed on leaving.
 
@@ -42,7 +42,7 @@ async def open_wire_client(
         timeouts=timeouts(reference.client),
         verify=verify_setting(reference.client),
         signs_payload=signs_payload(reference.client),
-        resent=resent,
+        count=count,
     )
     try:
         yield WireClient(reference, table)

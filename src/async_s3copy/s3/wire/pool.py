@@ -23,7 +23,7 @@ from async_s3copy.s3.wire.http import (
 from async_s3copy.s3.wire.patience import patience
 from async_s3copy.s3.wire.route import Origin
 from async_s3copy.s3.wire.sweeper import CallLater, Sweeper
-from async_s3copy.s3.wire.turns import Turns
+from async_s3copy.s3.wire.turns import turns_of_this_loop
 
 # A page of 1,000 keys of 1,024 bytes, every byte of them URL-encoded, is 3 MiB.
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
@@ -113,7 +113,7 @@ class Pool:
         self._max_idle_s = max_idle_s
         self._resent = resent
         self._patience = patience(read_timeout_s)
-        self._turns = Turns(self._loop)
+        self._turns = turns_of_this_loop()
         self._clock = clock or self._loop.time
         self._sweeper = Sweeper(
             self._patience.tick_s, self._sweep, call_later or self._loop.call_later

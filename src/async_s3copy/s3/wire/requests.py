@@ -7,14 +7,12 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
-from urllib.parse import urlencode
 
-from async_s3copy.errors import ValidationError
-from async_s3copy.rules import is_access_point_arn
 from async_s3copy.s3.client import ByteRange, CompletedPart, CopySource, ObjectProperties
-from async_s3copy.s3.heads import CONTENT_HEADERS, METADATA_PREFIX
+from async_s3copy.s3.uploads import PAGE_UPLOADS, Marker
 from async_s3copy.s3.wire import documents
 from async_s3copy.s3.wire.head import HeadTemplate, Shape
+from async_s3copy.s3.wire.headers import copy_source, property_headers
 from async_s3copy.s3.wire.http import Request
 from async_s3copy.s3.wire.route import Route
 from async_s3copy.s3.wire.sigv4 import (
@@ -131,7 +129,7 @@ class RequestBuilder:
         if_none_match: bool = False,
     ) -> Request:
         """CopyObject."""
-        headers = _copy_source(source)
+        headers = copy_source(source)
         if storage_class:
             headers["x-amz-storage-class"] = storage_class
         if if_none_match:
@@ -140,7 +138,7 @@ class RequestBuilder:
 
     def create_multipart_upload(self, key: str, properties: ObjectProperties) -> Request:
         """CreateMultipartUpload; sent twice, it would leave an upload that no one knows of."""
-        headers = _properties(properties)
+        headers = property_headers(properties)
         return self._request("POST", key, {"uploads": ""}, headers, replayable=False)
 
     def copy_part(
@@ -153,7 +151,7 @@ class RequestBuilder:
         byte_range: ByteRange,
     ) -> Request:
         """UploadPartCopy."""
-        headers = _copy_source(source)
+        headers = copy_source(source)
         headers["x-amz-copy-source-range"] = str(byte_range)
         return self._request("PUT", key, _part(upload_id, part_number), headers)
 
@@ -216,6 +214,19 @@ class RequestBuilder:
         """ListParts, first page."""
         return self._request("GET", key, {"uploadId": upload_id})
 
+    def list_uploads(self, key: str, marker: Marker) -> Request:
+        """ListMultipartUploads, one page of a key's; keys are encoded as in ``list_page``."""
+        query = _given(
+            {"key-marker": marker.key, "upload-id-marker": marker.upload_id},
+            {
+                "encoding-type": "url",
+                "max-uploads": str(PAGE_UPLOADS),
+                "prefix": key,
+                "uploads": "",
+            },
+        )
+        return self._request("GET", None, query)
+
     def put_object(
         self,
         key: str,
@@ -227,7 +238,7 @@ class RequestBuilder:
         sha256: str | None = None,
     ) -> Request:
         """PutObject; ``md5`` and ``sha256`` as for ``upload_part``."""
-        headers = _properties(properties)
+        headers = property_headers(properties)
         headers["content-md5"] = _base64(md5)
         if if_none_match:
             headers["if-none-match"] = "*"
@@ -293,46 +304,6 @@ def _given(
 
 def _part(upload_id: str, part_number: int) -> dict[str, str]:
     return {"partNumber": str(part_number), "uploadId": upload_id}
-
-
-def _copy_source(source: CopySource) -> dict[str, str]:
-    where = quoted_path(f"{_copy_bucket(source.bucket)}/{source.key}")
-    if source.version_id is not None:
-        # Outside the encoding: inside it, "?" would be a part of the key.
-        where = f"{where}?versionId={source.version_id}"
-    headers = {"x-amz-copy-source": where}
-    if source.if_match:
-        headers["x-amz-copy-source-if-match"] = source.if_match
-    return headers
-
-
-def _copy_bucket(bucket: str) -> str:
-    """Return what precedes the key in a copy source."""
-    if bucket.startswith("arn:") and is_access_point_arn(bucket):
-        return f"{bucket}/object"
-    return bucket
-
-
-def _properties(properties: ObjectProperties) -> dict[str, str]:
-    headers = {}
-    for name, value in properties.headers.items():
-        if name not in CONTENT_HEADERS:
-            raise ValidationError("header", name, f"be one of {', '.join(CONTENT_HEADERS)}")
-        headers[name] = value
-    for name, value in properties.metadata.items():
-        headers[f"{METADATA_PREFIX}{name.lower()}"] = value
-    if properties.tags:
-        headers["x-amz-tagging"] = _tags(properties.tags)
-    if properties.storage_class:
-        headers["x-amz-storage-class"] = properties.storage_class
-    return headers
-
-
-def _tags(tags: Mapping[str, str]) -> str:
-    try:
-        return urlencode(tags)
-    except UnicodeEncodeError:
-        raise ValidationError("tags", dict(tags), "be encodable as UTF-8") from None
 
 
 def _hashed(document: bytes) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.to_thread
-from botocore.httpsession import get_cert_path
 
 from async_s3copy.errors import S3Error, Side, ValidationError
 from async_s3copy.options import CopyOptions
 from async_s3copy.s3.codes import s3_error
+from async_s3copy.s3.transport import tls_context
 from async_s3copy.s3.wire.failures import Call
 from async_s3copy.s3.wire.http import (
     ConnectError,
@@ -64,7 +64,8 @@ class RoutingTable:
         timeouts: Seconds for opening a connection, and of silence, as botocore has them.
         verify: Whether certificates are checked, or the CA bundle to check them against.
         signs_payload: Whether bodies are hashed even where TLS vouches for them.
-        resent: Called when a request is sent again because its kept-alive connection was dead.
+        count: Counts a request that whoever counts requests does not see; called with whether it
+            repeats another.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class RoutingTable:
         timeouts: tuple[float, float],
         verify: bool | str,
         signs_payload: bool,
-        resent: Callable[[], object],
+        count: Callable[[bool], object],
     ) -> None:
         self._credentials = credentials
         self._side: Side = side
@@ -84,7 +85,7 @@ class RoutingTable:
         self._connect_timeout_s, self._read_timeout_s = timeouts
         self._verify = verify
         self._signs_payload = signs_payload
-        self._resent = resent
+        self.count = count
         self._entries: dict[str, Entry] = {}
         self._pools: dict[Origin, Pool] = {}
         self._off_limits: set[str] = set()
@@ -130,6 +131,10 @@ class RoutingTable:
         for pool in self._pools.values():
             await pool.aclose()
 
+    def is_new(self, bucket: str) -> bool:
+        """Tell whether botocore has yet to show the way to a bucket."""
+        return not self._knows(bucket)
+
     def _knows(self, bucket: str) -> bool:
         return bucket in self._entries or bucket in self._off_limits
 
@@ -157,7 +162,7 @@ class RoutingTable:
                     max_connections=self._options.max_concurrent_requests + 1,
                     connect_timeout_s=self._connect_timeout_s,
                     read_timeout_s=self._read_timeout_s,
-                    resent=self._resent,
+                    resent=partial(self.count, True),
                 ),
             )
         return self._pools[route.origin]
@@ -172,16 +177,6 @@ def stay_on_botocore(side: Side, options: CopyOptions, reason: str) -> None:
     if options.client == "wire":
         raise ValidationError("client", "wire", f"be 'auto' or 'boto' on the {side} side: {reason}")
     logger.info("client.boto: the %s side's requests go through aiobotocore: %s", side, reason)
-
-
-def tls_context(verify: bool | str) -> ssl.SSLContext:
-    """Return the TLS settings that botocore's ``verify`` stands for."""
-    if verify is False:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
-    return ssl.create_default_context(cafile=get_cert_path(verify))
 
 
 def as_s3_error(error: WireError, call: Call) -> S3Error:
