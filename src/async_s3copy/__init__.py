@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from async_s3copy.operation import S3CopyOperation
     from async_s3copy.options import CopyOptions
     from async_s3copy.s3.account import Account
+    from async_s3copy.shards import split_prefix
 
 __version__ = "0.1.0"
 
@@ -89,6 +90,7 @@ __all__ = [
     "ValidationError",
     "__version__",
     "copy",
+    "split_prefix",
 ]
 
 _MODEL = "async_s3copy.model"
@@ -108,6 +110,7 @@ _HOME_OF = {
     "Skipped": _MODEL,
     "TransferMetrics": "async_s3copy.metrics",
     "copy": "async_s3copy.api",
+    "split_prefix": "async_s3copy.shards",
 }
 """Where each name lives; every other public name is an error."""
 

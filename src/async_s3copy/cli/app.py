@@ -12,6 +12,7 @@ import typer
 
 from async_s3copy import __version__
 from async_s3copy.cli import PROGRAM
+from async_s3copy.cli.checkpoint_file import CheckpointFile
 from async_s3copy.cli.run import EXIT_USAGE, execute, print_error
 from async_s3copy.cli.views import make_view
 from async_s3copy.errors import S3CopyError, ValidationError
@@ -155,12 +156,29 @@ def cp(  # noqa: PLR0917 - the parameters are the options
     batch_size: Annotated[
         int, typer.Option(min=1, max=MAX_BATCH_SIZE, help="Objects handed over together.")
     ] = 100,
+    start_after: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Copy only keys after this one; with --recursive."),
+    ] = None,
+    up_to: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Copy only keys up to this one; with --recursive."),
+    ] = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first failed object.")
     ] = False,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write one JSON line per object to FILE."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep in FILE how far the copy is, and go on from there if FILE exists: after an "
+            "interruption, a crash or failures, run the same command again. FILE is removed when "
+            "everything is copied.",
+        ),
     ] = None,
     no_verify_ssl: Annotated[
         bool, typer.Option("--no-verify-ssl", help="Do not check TLS certificates.")
@@ -210,6 +228,8 @@ def cp(  # noqa: PLR0917 - the parameters are the options
             max_requests_per_second=_rate(max_rate),
             fail_fast=fail_fast,
         )
+        file = None if checkpoint is None else CheckpointFile(checkpoint)
+        earlier = None if file is None else file.open()
     except S3CopyError as error:
         print_error(str(error))
         raise typer.Exit(EXIT_USAGE) from None
@@ -231,8 +251,17 @@ def cp(  # noqa: PLR0917 - the parameters are the options
             options=options,
             observer=view,
             report=report,
+            start_after=start_after,
+            up_to=up_to,
+            resume_from=earlier,
+            on_checkpoint=None if file is None else file.save,
         )
-        return await execute(operation, view, as_json=as_json, quiet=quiet)
+        try:
+            operation.check_parameters()
+        except ValidationError as error:
+            print_error(str(_in_options(error, file)))
+            return EXIT_USAGE
+        return await execute(operation, view, as_json=as_json, quiet=quiet, checkpoint=file)
 
     raise typer.Exit(asyncio.run(copy()))
 
@@ -258,6 +287,14 @@ def demo(
     from async_s3copy.cli.demo import run_demo  # noqa: PLC0415 - needs the extra demo
 
     raise typer.Exit(run_demo(objects=objects, serve=serve, as_json=as_json))
+
+
+def _in_options(error: ValidationError, file: CheckpointFile | None) -> ValidationError:
+    """Name the option instead of the operation's parameter."""
+    if error.name == "resume_from" and file is not None:
+        return file.belongs_to(error)
+    option = {"start_after": "--start-after", "up_to": "--up-to"}.get(error.name, error.name)
+    return ValidationError(option, error.value, error.rule)
 
 
 def _account(side: str, **settings: Any) -> Account:

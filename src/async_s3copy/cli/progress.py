@@ -6,11 +6,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from async_s3copy.cli.text import count_text, duration_text, size_text
 from async_s3copy.model import Copied, Failed, OperationState, Outcome, Skipped
 from async_s3copy.observer import Observer
+
+if TYPE_CHECKING:
+    from async_s3copy.metrics import TransferMetrics
 
 # Rates are taken over the last seconds, not from the start: a copy that slows down must show it.
 RATE_WINDOW_S: Final = 15.0
@@ -82,6 +85,14 @@ class Progress(Observer):
         self.state = state
         if state is OperationState.COPYING:
             self._samples = deque([_Sample(self.clock(), self.done, self.done_bytes)])
+
+    def resumed(self, metrics: TransferMetrics) -> None:
+        """Begin with what earlier runs did; the rates begin anew when copying does."""
+        self.found += metrics.total_files_found
+        self.copied += metrics.files_copied_successfully
+        self.skipped += metrics.files_skipped
+        self.found_bytes += metrics.total_bytes_transferred
+        self._settled_bytes += metrics.total_bytes_transferred
 
     def objects_listed(self, count: int, size_bytes: int) -> None:
         """Count objects found."""

@@ -19,6 +19,7 @@ from async_s3copy.errors import CopyCancelledError, CopyFailedError, S3CopyError
 from async_s3copy.model import OperationState
 
 if TYPE_CHECKING:
+    from async_s3copy.cli.checkpoint_file import CheckpointFile
     from async_s3copy.metrics import TransferMetrics
     from async_s3copy.operation import S3CopyOperation
 
@@ -60,31 +61,55 @@ async def _tick(view: View) -> None:
             await anyio.sleep(TICK_INTERVAL_S)
 
 
-async def execute(operation: S3CopyOperation, view: View, *, as_json: bool, quiet: bool) -> int:
+async def execute(
+    operation: S3CopyOperation,
+    view: View,
+    *,
+    as_json: bool,
+    quiet: bool,
+    checkpoint: CheckpointFile | None = None,
+) -> int:
     """Run an operation to its end and say what was done.
+
+    Args:
+        operation: The operation.
+        view: Shows its progress.
+        as_json: Whether the metrics go to stdout.
+        quiet: Whether to say nothing but an error.
+        checkpoint: Where the operation keeps its checkpoint; removed when everything is copied.
 
     Returns:
         The exit code.
     """
-    stop = _Stop(operation, view, as_json=as_json)
+    hint = checkpoint.hint if checkpoint is not None else str
+    stop = _Stop(operation, view, hint, as_json=as_json)
     try:
         with _handled_signals(stop):
             await run_operation(operation, view)
     except CopyCancelledError as error:
         _conclude(error.metrics, as_json=as_json, quiet=quiet)
-        print_error(interrupted_text(error.metrics))
+        print_error(interrupted_text(error.metrics) + hint())
         return EXIT_SIGNAL + (stop.received or signal.SIGINT)
     except CopyFailedError as error:
         _conclude(error.metrics, as_json=as_json, quiet=quiet)
-        print_error(failed_text(error, quiet=quiet))
+        print_error(failed_text(error, quiet=quiet) + hint())
         return EXIT_FAILED
     except (S3CopyError, OSError) as error:
-        return _broken_off(operation, error, as_json=as_json, quiet=quiet)
+        return _broken_off(operation, error, hint, as_json=as_json, quiet=quiet)
+    if checkpoint is not None:
+        checkpoint.remove()
     _conclude(operation.metrics, as_json=as_json, quiet=quiet)
     return EXIT_OK
 
 
-def _broken_off(operation: S3CopyOperation, error: Exception, *, as_json: bool, quiet: bool) -> int:
+def _broken_off(
+    operation: S3CopyOperation,
+    error: Exception,
+    hint: Callable[[], str],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Report an error of the whole run; only before the copying began it is one of usage."""
     started = operation.state not in (
         OperationState.INITIALIZED,
@@ -93,16 +118,19 @@ def _broken_off(operation: S3CopyOperation, error: Exception, *, as_json: bool, 
     )
     if started:
         _conclude(operation.metrics, as_json=as_json, quiet=quiet)
-    print_error(str(error))
+    print_error(str(error) + (hint() if started else ""))
     return EXIT_FAILED if started else EXIT_USAGE
 
 
 class _Stop:
     """The first signal cancels the operation; the second ends the process at once."""
 
-    def __init__(self, operation: S3CopyOperation, view: View, *, as_json: bool) -> None:
+    def __init__(
+        self, operation: S3CopyOperation, view: View, hint: Callable[[], str], *, as_json: bool
+    ) -> None:
         self._operation = operation
         self._view = view
+        self._hint = hint
         self._as_json = as_json
         self.received: signal.Signals | None = None
 
@@ -119,7 +147,7 @@ class _Stop:
     def _stop_at_once(self, received: signal.Signals) -> NoReturn:
         with suppress(OSError):
             self._view.close()
-            print_error("stopped at once: uploads may have been left open")
+            print_error(f"stopped at once: uploads may have been left open{self._hint()}")
             if self._as_json:
                 print_json(self._operation.metrics)
             sys.stderr.flush()

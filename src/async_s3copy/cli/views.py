@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,9 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from async_s3copy.cli.progress import Progress, counts_text, time_left_text
-from async_s3copy.cli.text import printable
+from async_s3copy.cli.text import count_text, printable
 from async_s3copy.errors import S3Error
 from async_s3copy.model import Failed, OperationState, Outcome
+
+if TYPE_CHECKING:
+    from async_s3copy.metrics import TransferMetrics
 
 PLAIN_INTERVAL_S: Final = 10.0
 TICK_INTERVAL_S: Final = 0.2
@@ -58,6 +61,11 @@ class View(Progress):
     def close(self) -> None:
         """Leave the terminal as it was found; may be called twice."""
 
+    def resumed(self, metrics: TransferMetrics) -> None:
+        """Say that the copy goes on, and from where."""
+        super().resumed(metrics)
+        self.say("going on", f"{count_text(self.done)} done by an earlier run")
+
     def object_finished(self, outcome: Outcome) -> None:
         """Print a failed object as it happens."""
         super().object_finished(outcome)
@@ -78,6 +86,10 @@ class View(Progress):
 
 class QuietView(View):
     """Stay silent, whatever happens to the objects."""
+
+    def resumed(self, metrics: TransferMetrics) -> None:
+        """Count what earlier runs did."""
+        Progress.resumed(self, metrics)
 
     def object_finished(self, outcome: Outcome) -> None:
         """Count the object."""
