@@ -63,6 +63,10 @@ test-stack-a: .venv/.installed ## All tests, on aioboto3 and the aiobotocore it 
 test-stack-b: .venv-b/.installed ## The tests marked stack_b, on the newest aiobotocore
 	$(PY_B) $(PYTEST) -m "stack_b" $(PYTEST_ARGS)
 
+.PHONY: test-airflow
+test-airflow: .venv/.installed ## Copies in a whole Airflow: users, timeouts, kills; ten minutes
+	$(PY) -m pytest tests/airflow_full.py $(PYTEST_ARGS)
+
 .PHONY: test-wheel
 test-wheel: build ## The built wheel, installed alone, imports and answers
 	@rm -rf build/wheel-check
@@ -105,7 +109,7 @@ bench-full: bench-env ## All benchmarks, for hours: benchmarks/results
 	$(PY_BENCH) -m benchmarks report benchmarks/results/raw.jsonl --output benchmarks/results
 
 .PHONY: bench-env
-bench-env: .venv-bench/.installed .venv-bench-aws/.installed .venv-bench-airflow/.installed ## The environments of the benchmarks
+bench-env: .venv/.installed .venv-bench/.installed .venv-bench-aws/.installed .venv-bench-airflow/.installed ## The environments of the benchmarks
 
 .PHONY: build
 build: .venv/.installed ## Build sdist and wheel into dist/
@@ -167,8 +171,8 @@ COMPILE = $(UV) pip compile -q pyproject.toml --universal --python-version 3.11 
 
 .PHONY: lock
 lock: .bootstrap/.installed ## Resolve requirements/*.txt anew from pyproject.toml
-	$(COMPILE) --extra aioboto3 --extra cli --extra demo --group build --group test --group lint -o requirements/test.txt
-	$(COMPILE) --extra cli --group build --group test --group stack-b -o requirements/stack-b.txt
+	$(COMPILE) --extra aioboto3 --extra airflow --extra cli --extra demo --group build --group test --group lint -o requirements/test.txt
+	$(COMPILE) --extra airflow --extra cli --group build --group test --group stack-b -o requirements/stack-b.txt
 	$(COMPILE) --extra aioboto3 --extra cli --extra demo --group build -o requirements/demo.txt
 	$(COMPILE) --group build --group docs -o requirements/docs.txt
 	$(COMPILE) --extra aioboto3 --extra cli --extra demo --group build --group bench -o requirements/bench.txt

@@ -47,8 +47,20 @@ BUILTIN_HANDLERS[:] = [
 
 SERVERS: Final = frozenset(("seaweedfs", "moto", "server"))
 # They do not copy through the library, or give the client themselves.
-WIRE_ON_STACK_B: Final = ("test_account_sources", "test_accounts", "test_fidelity", "test_manners")
-NOT_BY_CLIENT: Final = ("test_testing_seaweedfs", "test_cli", "test_cli_demo", "test_docs")
+WIRE_ON_STACK_B: Final = (
+    "test_account_sources",
+    "test_accounts",
+    "test_airflow_connections",
+    "test_fidelity",
+    "test_manners",
+)
+NOT_BY_CLIENT: Final = (
+    "test_airflow_worker",
+    "test_cli",
+    "test_cli_demo",
+    "test_docs",
+    "test_testing_seaweedfs",
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
