@@ -16,7 +16,7 @@ from benchmarks.places import RESULTS
 from benchmarks.plan import Request, Turn
 from benchmarks.runner import Runner
 from benchmarks.runs import Run
-from benchmarks.scenarios import Scenario
+from benchmarks.scenario import Scenario
 
 _FILE_WIDTH: Final = 150
 

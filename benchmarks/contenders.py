@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from benchmarks import tools
 from benchmarks.jobs import Action, Command, Job
-from benchmarks.places import AIRFLOW_PYTHON, AWS_PYTHON, BENCH_PYTHON
+from benchmarks.places import AIRFLOW_PYTHON, AWS_PYTHON, BENCH_PYTHON, TRIGGERER_PYTHON
 
 REFERENCE: Final = "async-s3copy"
 """The contender that all others are compared with."""
@@ -30,6 +30,8 @@ class Contender:
         packages: Distributions whose versions describe it, found beside ``program``.
         ask: Arguments that make a binary tell its version.
         commands: How it does each action; an action that is not there, it cannot do.
+        works: Whether it does the work; what does not shows what the others are measured against.
+        elsewhere: The interpreters of actions that take another environment than ``program``'s.
         most_objects: Fewer than a scenario's where it would run for many minutes.
     """
 
@@ -39,21 +41,30 @@ class Contender:
     packages: tuple[str, ...] = ()
     ask: tuple[str, ...] = ()
     commands: Mapping[Action, Builder]
+    works: bool = True
+    elsewhere: Mapping[Action, Path] = field(default_factory=dict)
     most_objects: int | None = None
 
     def objects(self, wanted: int) -> int:
         """Return how many of the wanted objects this contender is given."""
+        if not self.works:
+            return 0
         return min(wanted, self.most_objects or wanted)
 
-    def why_missing(self) -> str:
-        """Return why it cannot run here; empty when it can."""
-        if not shutil.which(self.program):
-            return f"{self.program.name} is not installed: `make bench-env` brings it"
+    def why_missing(self, action: Action | None = None) -> str:
+        """Return why it cannot run here, or not for an action; empty when it can."""
+        program = self.elsewhere.get(action, self.program) if action else self.program
+        if not shutil.which(program):
+            return f"{program.name} is not installed: `make bench-env` brings it"
         return ""
 
 
 def _driver(module: str, *flags: str, python: Path = BENCH_PYTHON) -> Builder:
     return partial(tools.driver, python, module, flags)
+
+
+def _triggers(kind: str) -> Builder:
+    return _driver("benchmarks.drivers.triggerer_copy", kind, python=TRIGGERER_PYTHON)
 
 
 def _ours(*flags: str) -> Mapping[Action, Builder]:
@@ -62,9 +73,11 @@ def _ours(*flags: str) -> Mapping[Action, Builder]:
         "list": _driver("benchmarks.listing_driver", *flags),
         "parse": _driver("benchmarks.drivers.parse_pages", "wire"),
         "start": partial(tools.start, BENCH_PYTHON, "import async_s3copy"),
+        "neighbour": _triggers("async-s3copy"),
     }
 
 
+_IN_TRIGGERER: Final[Mapping[Action, Path]] = {"neighbour": TRIGGERER_PYTHON}
 _LIBRARY: Final = ("async-s3copy", "aiobotocore", "anyio", "httptools")
 
 CONTENDERS: Final[tuple[Contender, ...]] = (
@@ -74,6 +87,7 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
         program=BENCH_PYTHON,
         packages=_LIBRARY,
         commands=_ours("wire"),
+        elsewhere=_IN_TRIGGERER,
     ),
     Contender(
         name="async-s3copy-uvloop",
@@ -103,7 +117,9 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
             "list": _driver("benchmarks.drivers.aioboto3_list"),
             "parse": _driver("benchmarks.drivers.parse_pages", "botocore"),
             "start": partial(tools.start, BENCH_PYTHON, "import aioboto3"),
+            "neighbour": _triggers("aioboto3"),
         },
+        elsewhere=_IN_TRIGGERER,
         most_objects=5_000,
     ),
     Contender(
@@ -169,6 +185,14 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
         packages=("apache-airflow-providers-amazon", "apache-airflow-core", "boto3", "botocore"),
         commands={"copy": partial(tools.airflow_copy, AIRFLOW_PYTHON)},
         most_objects=200,
+    ),
+    Contender(
+        name="no copies",
+        about="nothing: what happens anyway",
+        program=TRIGGERER_PYTHON,
+        packages=("apache-airflow-core", "apache-airflow-providers-amazon"),
+        commands={"neighbour": _triggers("nothing")},
+        works=False,
     ),
     Contender(
         name="python",

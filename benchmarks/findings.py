@@ -10,7 +10,7 @@ from benchmarks import slowdown
 from benchmarks.children import Usage
 from benchmarks.jobs import Command
 from benchmarks.places import ROOT
-from benchmarks.scenarios import Scenario
+from benchmarks.scenario import Scenario
 from benchmarks.slowdown import Phase
 from benchmarks.worlds import Verdict
 

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-Action = Literal["copy", "list", "parse", "start"]
-"""``copy`` a prefix, ``list`` it, ``parse`` recorded pages of it, or only ``start`` and end."""
+Action = Literal["copy", "list", "parse", "start", "neighbour"]
+"""``copy`` a prefix, ``list`` it, ``parse`` recorded pages of it, only ``start`` and end, or be the
+``neighbour`` of copies in a triggerer."""
 
 REGION: Final = "us-east-1"
 
@@ -40,6 +41,7 @@ class Job:
         listers: Listing requests in flight, where a contender can choose.
         method: ``"server_side"`` or ``"relay"``: whether the bytes travel through the contender.
         max_requests_per_second: A cap on the rate, where a contender has one.
+        copies: Copies at the same time, each of all the objects: see ``destinations``.
         watch_loop: Measure how late a neighbour task on the contender's event loop wakes up.
     """
 
@@ -56,14 +58,22 @@ class Job:
     listers: int = 1
     method: str = "server_side"
     max_requests_per_second: float | None = None
+    copies: int = 1
     watch_loop: bool = False
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The buckets to write: one for each copy."""
+        if self.copies == 1:
+            return (self.destination_bucket,)
+        return tuple(f"{self.destination_bucket}-{number}" for number in range(self.copies))
 
     def to_json(self) -> str:
         """Return what a driver needs, without the credentials."""
         shown: dict[str, Any] = asdict(self)
         del shown["credentials"]
         shown["ca_file"] = str(self.ca_file) if self.ca_file else None
-        shown["region"] = REGION
+        shown |= {"region": REGION, "destinations": self.destinations}
         return json.dumps(shown)
 
     def environment(self) -> dict[str, str]:

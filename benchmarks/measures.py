@@ -157,6 +157,15 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "late_p99_ms": Measure("99 %", figure("loop_late_ms", "p99"), digits=1),
     "late_p99_9_ms": Measure("99.9 %", figure("loop_late_ms", "p99_9"), digits=1),
     "late_max_ms": Measure("longest", figure("loop_late_ms", "max"), digits=1),
+    "whole_late_p99_9_ms": Measure(
+        "99.9 %, start included", figure("whole_late_ms", "p99_9"), digits=1
+    ),
+    "starting_turn_ms": Measure(
+        "longest turn at start, CPU ms", figure("starting_turn_ms"), digits=1
+    ),
+    "turn_p99_9_ms": Measure("99.9 %, of CPU time", figure("turn_late_ms", "p99_9"), digits=1),
+    "turn_max_ms": Measure("longest turn, CPU ms", figure("turn_late_ms", "max"), digits=1),
+    "blocked_warnings": Measure("Airflow's warnings", figure("blocked_warnings")),
 }
 
 Trials = Mapping[tuple[str, str], Sequence[Trial]]

@@ -11,6 +11,8 @@ RESULTS: Final = ROOT / "benchmarks" / "results"
 BENCH_PYTHON: Final = ROOT / ".venv-bench/bin/python"
 AWS_PYTHON: Final = ROOT / ".venv-bench-aws/bin/python"
 AIRFLOW_PYTHON: Final = ROOT / ".venv-bench-airflow/bin/python"
+TRIGGERER_PYTHON: Final = ROOT / ".venv/bin/python"
+"""Stack a: Airflow, the amazon provider, aioboto3 and this package in one environment."""
 
 
 def site_packages(python: Path) -> Path | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from benchmarks.contenders import BY_NAME, Contender
 from benchmarks.jobs import Job
-from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.scenario import Scenario
+from benchmarks.scenarios import SCENARIOS
 from benchmarks.worlds import World
 
 
@@ -100,12 +101,13 @@ def job(turn: Turn, world: World) -> Job:
         ca_file=world.ca_file,
         credentials=world.credentials,
         source_bucket=scenario.source_bucket(turn.objects),
-        destination_bucket=f"dst-{turn.contender.name}-{turn.round}-{kind}",
+        destination_bucket=f"dst-{turn.contender.name.replace(' ', '-')}-{turn.round}-{kind}",
         objects=turn.objects,
         size_bytes=scenario.size_bytes,
         concurrency=scenario.concurrency,
         listers=scenario.listers,
         method=scenario.method,
         max_requests_per_second=scenario.max_requests_per_second,
+        copies=scenario.copies,
         watch_loop=scenario.watch_loop,
     )

@@ -9,7 +9,8 @@ from typing import Final
 from benchmarks import measures, views
 from benchmarks.contenders import CONTENDERS
 from benchmarks.runs import Run
-from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.scenario import Scenario
+from benchmarks.scenarios import SCENARIOS
 from benchmarks.targets import TARGETS
 
 _INTRODUCTION: Final = """\

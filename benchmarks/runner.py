@@ -15,7 +15,7 @@ from benchmarks.jobs import Job
 from benchmarks.machine import Cpus
 from benchmarks.plan import Request, Turn
 from benchmarks.runs import Run
-from benchmarks.scenarios import Scenario
+from benchmarks.scenario import Scenario
 from benchmarks.slowdown import Phase
 from benchmarks.timeline import Timeline
 from benchmarks.worlds import Verdict, World, open_world
@@ -52,7 +52,7 @@ class Runner:
     def run(self, scenario: Scenario) -> Iterator[Run]:
         """Yield the runs of a scenario as they end."""
         turns = list(plan.turns(self.request, scenario))
-        gone = {turn.contender.name: turn.contender.why_missing() for turn in turns}
+        gone = {turn.contender.name: turn.contender.why_missing(scenario.action) for turn in turns}
         for turn in turns:
             if turn.round == 0 and not turn.baseline and gone[turn.contender.name]:
                 yield self._record(turn, status="missing", reason=gone[turn.contender.name])
@@ -122,7 +122,7 @@ def judge(turn: Turn, work: Job, usage: Usage, world: World) -> Verdict:
     """Say whether the work was done; a program that ended badly has not done it."""
     if usage.status != 0:
         return Verdict(ok=False, details={"status": usage.status})
-    if turn.scenario.action == "copy":
+    if turn.scenario.action in ("copy", "neighbour") and turn.contender.works:
         return world.verify(work)
     if turn.scenario.action == "list":
         return findings.listed(usage, turn.objects)

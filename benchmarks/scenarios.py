@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.contenders import CONTENDERS, REFERENCE
-from benchmarks.jobs import Action
+from benchmarks.scenario import Change, Quick, Scenario
 from benchmarks.simulator.config import SimulatorConfig
-from benchmarks.simulator.keyspaces import LAYOUTS, KeySpace
+from benchmarks.simulator.keyspaces import LAYOUTS
 
 LATENCY_MS: Final = 30.0
 PAGE_LATENCY_MS: Final = 100.0
@@ -18,92 +17,6 @@ LIMIT_PER_S: Final = 3_500.0
 """COPY requests per second that S3 serves at least, per partitioned prefix."""
 KEY_SPACES: Final = tuple(LAYOUTS)
 LISTERS: Final = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A setting of the simulator that changes while a contender works.
-
-    Attributes:
-        after_s: Seconds after the first copy.
-        settings: Fields of ``SimulatorConfig`` with their new values.
-    """
-
-    after_s: float
-    settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quick:
-    """What is different in the short set.
-
-    Attributes:
-        objects: Objects at most.
-        repeats: Rounds.
-        contenders: The only contenders; empty for all of the scenario's.
-    """
-
-    objects: int
-    repeats: int = 1
-    contenders: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """One experiment.
-
-    Attributes:
-        name: Its name on the command line.
-        title: Its heading in the report.
-        about: What it shows, in a sentence or two.
-        action: What contenders do.
-        server: The simulator's settings; ``None`` takes SeaweedFS, with real bytes on disk.
-        key_space: Shape of the keys.
-        size: Size of each object, as the simulator spells it.
-        objects: How many objects.
-        concurrency: Requests in flight.
-        listers: Listing requests in flight.
-        method: Whether the bytes travel through the contender.
-        max_requests_per_second: A cap, for those that have one.
-        watch_loop: Measure what a neighbour on the contender's event loop notices.
-        changes: What the simulator changes meanwhile.
-        contenders: Who takes part, in this order.
-        baseline: Also run with a single object, so that starting up can be told from working.
-        measure: Name of the measure that contenders are compared by, see ``measures``.
-        repeats: Rounds.
-        quick: What is different in the short set; ``None``: it is not part of it.
-        timeout_s: Longest time of one run.
-    """
-
-    name: str
-    title: str
-    about: str
-    action: Action = "copy"
-    server: SimulatorConfig | None = field(default_factory=SimulatorConfig)
-    key_space: str = "hex"
-    size: str = "1kib"
-    objects: int
-    concurrency: int = 256
-    listers: int = 8
-    method: str = "server_side"
-    max_requests_per_second: float | None = None
-    watch_loop: bool = False
-    changes: tuple[Change, ...] = ()
-    contenders: tuple[str, ...]
-    baseline: bool = False
-    measure: str
-    repeats: int = 5
-    quick: Quick | None = None
-    timeout_s: float = 600.0
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of each object."""
-        return KeySpace.parse(self.source_bucket(1)).size_bytes
-
-    def source_bucket(self, objects: int) -> str:
-        """Return the name that makes the simulator hold that many objects."""
-        return f"src-{self.key_space}-{objects}-{self.size}"
 
 
 _COPIERS: Final = tuple(each.name for each in CONTENDERS if "copy" in each.commands)
@@ -256,6 +169,24 @@ _LAG: Final = Scenario(
     quick=Quick(objects=10_000, contenders=(REFERENCE, "aioboto3")),
 )
 
+_NEIGHBOUR: Final = Scenario(
+    name="neighbour",
+    title="What a neighbour in a triggerer notices",
+    about="A real Airflow triggerer: two copies flat out as triggers, beside one that sleeps 50 ms,"
+    " over and over, ten times at once, from before they are asked for until they have ended: how"
+    " late it wakes up. `no copies` is what the machine and Airflow do to it by themselves. The"
+    " last columns tell the turns of the event loop by their CPU time, which no other program on"
+    " the machine can lengthen.",
+    action="neighbour",
+    server=_SERVER,
+    objects=200_000,
+    copies=2,
+    contenders=(REFERENCE, "no copies", "aioboto3"),
+    measure="whole_late_p99_9_ms",
+    repeats=3,
+    quick=Quick(objects=20_000, contenders=(REFERENCE,)),
+)
+
 _START: Final = Scenario(
     name="import",
     title="Import",
@@ -337,6 +268,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *_REAL,
     *(_memory(objects) for objects in (10_000, 100_000, 1_000_000)),
     _LAG,
+    _NEIGHBOUR,
     _START,
     _COLD,
 )

@@ -251,6 +251,17 @@ TARGETS: Final[tuple[Target, ...]] = (
         ),
     ),
     Target(
+        what="a neighbour of two copies in Airflow's triggerer, late at 99.9 %: with the start of"
+        " the copies, and without it; Airflow's warnings of a blocked loop",
+        reach="≤ 30 ms; ≤ 30 ms; none",
+        scenarios=("neighbour",),
+        find=all_of(
+            at_most("neighbour", "whole_late_p99_9_ms", 30, " ms"),
+            at_most("neighbour", "late_p99_9_ms", 30, " ms"),
+            at_most("neighbour", "blocked_warnings", 0, " warnings"),
+        ),
+    ),
+    Target(
         what="peak RSS, growth from 10,000 to 1,000,000 objects",
         reach="≤ 8 MiB; ≤ 100 MiB in all",
         scenarios=("memory-10000", "memory-1000000"),

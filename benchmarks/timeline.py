@@ -6,7 +6,7 @@ import threading
 from types import TracebackType
 from typing import Final, Self
 
-from benchmarks.scenarios import Scenario
+from benchmarks.scenario import Scenario
 from benchmarks.slowdown import Phase
 from benchmarks.worlds import World
 

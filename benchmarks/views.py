@@ -10,7 +10,7 @@ from benchmarks import measures
 from benchmarks.contenders import REFERENCE
 from benchmarks.measures import MEASURES, Interval, Measure, Trial, Trials
 from benchmarks.runs import Run
-from benchmarks.scenarios import Scenario
+from benchmarks.scenario import Scenario
 
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "cpu_us_per_object": (
@@ -33,6 +33,18 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "late_p99_ms",
         "late_p99_9_ms",
         "late_max_ms",
+    ),
+    "whole_late_p99_9_ms": (
+        "objects",
+        "starting_late_ms",
+        "late_p50_ms",
+        "late_p99_9_ms",
+        "late_max_ms",
+        "whole_late_p99_9_ms",
+        "blocked_warnings",
+        "starting_turn_ms",
+        "turn_p99_9_ms",
+        "turn_max_ms",
     ),
     "wall_s": ("wall_s", "cpu_s", "max_rss_mib"),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.jobs import Credentials, Job
-from benchmarks.scenarios import Scenario
+from benchmarks.scenario import Scenario
 from benchmarks.simulator import Simulator, SimulatorConfig, simulator
 
 
@@ -103,13 +103,14 @@ class SimulatedWorld:
 
     def verify(self, job: Job) -> Verdict:
         """Let the simulator compare what was written with what should have been."""
-        found = self.server.verify(
-            job.source_bucket, job.prefix, job.destination_bucket, job.prefix
-        )
-        return Verdict(
-            ok=found.found == found.expected == job.objects and not found.missing + found.wrong,
-            details=asdict(found),
-        )
+        found = [
+            self.server.verify(job.source_bucket, job.prefix, bucket, job.prefix)
+            for bucket in job.destinations
+        ]
+        ok = all(each.complete and each.found == job.objects for each in found)
+        # One that is wrong says more than those that are right.
+        told = next((each for each in found if not each.complete), found[-1])
+        return Verdict(ok=ok, details=asdict(told))
 
     def clear(self, job: Job) -> None:
         """Empty the destinations."""

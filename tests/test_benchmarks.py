@@ -22,7 +22,8 @@ from benchmarks.jobs import Credentials
 from benchmarks.measures import MEASURES
 from benchmarks.places import ROOT
 from benchmarks.plan import Request
-from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.scenario import Scenario
+from benchmarks.scenarios import SCENARIOS
 from benchmarks.simulator.config import SimulatorConfig
 from tests.benchmark_runs import SMALL, a_job
 

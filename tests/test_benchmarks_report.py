@@ -17,7 +17,8 @@ from benchmarks import (
 )
 from benchmarks.contenders import REFERENCE
 from benchmarks.runs import Run
-from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.scenario import Scenario
+from benchmarks.scenarios import SCENARIOS
 from tests.benchmark_runs import SMALL, a_run
 
 
@@ -130,6 +131,8 @@ def one_set(scenario: Scenario, contender: str, *, good: bool) -> Sequence[Run]:
             "keys_per_cpu_s": 2e5 if good else 1e4,
             "over_ideal": 1.1 if good else 2.0,
             "loop_late_ms": dict.fromkeys(("p50", "p99", "p99_9", "max"), late_ms),
+            "whole_late_ms": {"p99_9": late_ms},
+            "blocked_warnings": 0 if good else 3,
             "throttle": {
                 "utilisation": 0.97 if good else 0.5,
                 "refused_share": 0.001 if good else 0.5,

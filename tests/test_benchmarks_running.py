@@ -24,7 +24,7 @@ from benchmarks.jobs import Command, Credentials, Job
 from benchmarks.machine import Cpus
 from benchmarks.measures import Trial
 from benchmarks.plan import Request, Turn
-from benchmarks.scenarios import Scenario
+from benchmarks.scenario import Scenario
 from benchmarks.slowdown import Phase
 from benchmarks.timeline import Timeline
 from benchmarks.worlds import Verdict

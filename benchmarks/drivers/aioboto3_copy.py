@@ -18,16 +18,21 @@ async def work(neighbour: common.Neighbour) -> None:
     session = aioboto3.Session()
     async with session.client("s3", endpoint_url=job["url"], config=config) as client:
         neighbour.flat_out()
-        queue: asyncio.Queue[str | None] = asyncio.Queue(2_000)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(job["concurrency"]):
-                group.create_task(copy_each(client, queue, job))
-            paginator = client.get_paginator("list_objects_v2")
-            async for page in paginator.paginate(Bucket=job["source_bucket"], Prefix=job["prefix"]):
-                for item in page.get("Contents", ()):
-                    await queue.put(item["Key"])
-            for _ in range(job["concurrency"]):
-                await queue.put(None)
+        await copy_all(client, job)
+
+
+async def copy_all(client: Any, job: dict[str, Any]) -> None:
+    """List, and copy what is listed."""
+    queue: asyncio.Queue[str | None] = asyncio.Queue(2_000)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(job["concurrency"]):
+            group.create_task(copy_each(client, queue, job))
+        paginator = client.get_paginator("list_objects_v2")
+        async for page in paginator.paginate(Bucket=job["source_bucket"], Prefix=job["prefix"]):
+            for item in page.get("Contents", ()):
+                await queue.put(item["Key"])
+        for _ in range(job["concurrency"]):
+            await queue.put(None)
 
 
 async def copy_each(client: Any, queue: asyncio.Queue[str | None], job: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from airflow.providers.amazon.aws.operators.s3 import S3CopyPrefixOperator
+from airflow.providers.amazon.aws.operators.s3 import (  # type: ignore[attr-defined]
+    S3CopyPrefixOperator,  # new in 9.32, which cannot be installed beside aioboto3
+)
 
 from benchmarks.drivers import common
 
