@@ -37,8 +37,9 @@ PY_DOCS := .venv-docs/bin/python
 PY_BENCH := .venv-bench/bin/python
 # What is linted and type-checked: whichever of these folders exist.
 CODE := $(wildcard src tests benchmarks examples)
-# A worker per core of a small machine; a file's tests stay together, so a worker reuses its servers.
-PYTEST := -m pytest tests -n 2 --dist loadfile
+# Two workers per core of a small machine, for the tests also wait for servers and other processes; a
+# file's tests stay together, so a worker reuses its servers.
+PYTEST := -m pytest tests -n 4 --dist loadfile
 
 .PHONY: help
 help: ## Show the targets
@@ -64,8 +65,9 @@ test-stack-b: .venv-b/.installed ## The tests marked stack_b, on the newest aiob
 	$(PY_B) $(PYTEST) -m "stack_b" $(PYTEST_ARGS)
 
 .PHONY: test-airflow
-test-airflow: .venv/.installed ## Copies in a whole Airflow: users, timeouts, kills; ten minutes
+test-airflow: .venv/.installed .venv-b/.installed ## Copies in a whole Airflow: users, timeouts, kills; ten minutes
 	$(PY) -m pytest tests/airflow_full.py $(PYTEST_ARGS)
+	$(PY_B) -m pytest tests/test_airflow_e2e.py $(PYTEST_ARGS)
 
 .PHONY: test-wheel
 test-wheel: build ## The built wheel, installed alone, imports and answers

@@ -46,7 +46,6 @@ BUILTIN_HANDLERS[:] = [
 ]
 
 SERVERS: Final = frozenset(("seaweedfs", "moto", "server"))
-# They do not copy through the library, or give the client themselves.
 WIRE_ON_STACK_B: Final = (
     "test_account_sources",
     "test_accounts",
@@ -54,11 +53,14 @@ WIRE_ON_STACK_B: Final = (
     "test_fidelity",
     "test_manners",
 )
+# They do not copy through the library, give the client themselves, or are about something else.
 NOT_BY_CLIENT: Final = (
+    "test_airflow_trigger",
     "test_airflow_worker",
     "test_cli",
     "test_cli_demo",
     "test_docs",
+    "test_listing_real",
     "test_testing_seaweedfs",
 )
 

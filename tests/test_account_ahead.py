@@ -134,14 +134,16 @@ async def test_a_wrong_environment_harms_only_those_it_is_for(
         await opened(account())
 
 
-@pytest.mark.parametrize("library", ["aiobotocore", "aioboto3"])
+@pytest.mark.parametrize(
+    "library", ["aiobotocore", *(["aioboto3"] if importlib.util.find_spec("aioboto3") else [])]
+)
 async def test_service_descriptions_of_a_given_session_are_read_in_threads(
     readers: Threads, library: str
 ) -> None:
     """A session of the program's own has its own cache, which is filled the same way."""
     session: Any = bare_session()
     if library == "aioboto3":
-        session = pytest.importorskip("aioboto3").Session(botocore_session=session)
+        session = importlib.import_module("aioboto3").Session(botocore_session=session)
     await opened(account(session=session))
     readers.assert_others_only()
 

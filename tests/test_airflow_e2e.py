@@ -17,7 +17,8 @@ from tests.airflow_processes import wait_until
 from tests.airflow_world import Airflow, Runner, Triggerer, make_template, move_in
 from tests.support import Buckets
 
-pytestmark = [pytest.mark.stack_b, pytest.mark.timeout(300)]
+# On stack b they are part of `make test-airflow`.
+pytestmark = pytest.mark.timeout(300)
 
 SAVED: Final = 40
 """Objects copied when a checkpoint is stored."""

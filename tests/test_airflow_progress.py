@@ -133,10 +133,14 @@ def test_the_counts_go_on_after_a_resume(
 
 
 class Lines(logging.Handler):
-    """Keep the lines of progress; ``third`` is set when there are three."""
+    """Keep the lines of progress; ``third`` is set when there are three since ``begin``."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the lines so far."""
         self.texts: list[str] = []
         self.third = asyncio.Event()
 
@@ -165,8 +169,9 @@ async def test_lines_are_written_while_an_operation_stands_still(
     world = World().install(monkeypatch)
     world.source.put("source-bucket", "in/k", b"x")
 
-    async def hold(call: Call, _: Phase) -> None:
-        if call.operation == "CopyObject":
+    async def hold(call: Call, phase: Phase) -> None:
+        if call.operation == "CopyObject" and phase == "before":
+            lines.begin()  # there may have been some while it listed
             await lines.third.wait()
 
     world.source.hook = hold

@@ -20,8 +20,6 @@ from tests.listings import Run, StoppedError, degradations
 from tests.real import Place, for_each, place_on
 from tests.support import S3Server
 
-pytestmark = pytest.mark.stack_b
-
 TREE = sorted(
     "in/" + name
     for name in (

@@ -30,8 +30,6 @@ from tests.support import (
     seed,
 )
 
-pytestmark = pytest.mark.stack_b
-
 RICH = Stored(
     body=b"hello",
     headers={"content-type": "text/x-test", "cache-control": "max-age=1"},
