@@ -36,6 +36,7 @@ def isolated_aws_environment(
         monkeypatch.setenv(variable, str(home / name))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("TERM", "xterm")
     return home / "config"
 
 

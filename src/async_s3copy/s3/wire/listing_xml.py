@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Generator, Sequence
 from typing import Final
 
@@ -42,6 +43,9 @@ _FIELDS: Final = ("Key", "LastModified", "ETag", "Size", "StorageClass")
 _URL_ENCODED: Final = "<EncodingType>url</EncodingType>"
 _IS_TRUNCATED: Final = {"true": True, "false": False, "": False}
 
+# Makes a repetition keep what it has matched. Before 3.11.5, Python's fails to match where a group
+# is repeated in which there is something to choose (gh-106052); without it, the same is matched.
+_KEPT: Final = "+" if sys.version_info >= (3, 11, 5) else ""
 _OPENING: Final = re.compile(OPENING)
 _MEMBER: Final = re.compile(
     rf"{BLANKS}<(?!Contents[>/])(?P<name>{NAME})(?:/>|>(?P<text>{TEXT})</(?P=name)>)"
@@ -200,10 +204,10 @@ def _entry_pattern(order: tuple[str, ...]) -> re.Pattern[str] | None:
 def _others(number: int) -> str:
     """Match any elements but the fields, with text or one more level in them."""
     outer, inner = f"outer{number}", f"inner{number}"
-    inside = f"(?:{BLANKS}<(?P<{inner}>{NAME})>{TEXT}</(?P={inner})>)++{BLANKS}"
+    inside = f"(?:{BLANKS}<(?P<{inner}>{NAME})>{TEXT}</(?P={inner})>)+{_KEPT}{BLANKS}"
     return (
         f"(?:{BLANKS}<(?!(?:{'|'.join(_FIELDS)})>)(?P<{outer}>{NAME})>"
-        f"(?:{TEXT}|{inside})</(?P={outer})>)*+"
+        f"(?:{TEXT}|{inside})</(?P={outer})>)*{_KEPT}"
     )
 
 
