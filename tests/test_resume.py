@@ -408,6 +408,19 @@ async def test_only_its_own_uploads_are_aborted(world: World) -> None:
     assert set(world.source.uploads) == {other, old}
 
 
+async def test_an_upload_that_was_aborted_is_forgotten(world: World) -> None:
+    """Also one of a key that is not copied again."""
+    fill(world, 2)
+    checkpoint = await killed_at(world, 1)
+    properties = next(iter(world.source.buckets["source-bucket"].values())).properties
+    left = world.source.new_upload("target-bucket", "out/elsewhere", properties)
+    checkpoint["uploads"] = [["out/elsewhere", left]]
+    operation = world.operation(resume_from=checkpoint)
+    await operation.run()
+    world.assert_clean()
+    assert operation.checkpoint()["uploads"] == []
+
+
 async def test_an_upload_that_cannot_be_aborted_is_told_and_tried_again(world: World) -> None:
     """It is counted, and named in the checkpoint of the next run."""
     fill(world, 2)
@@ -454,7 +467,17 @@ async def test_a_listing_in_no_order_has_no_ranges(world: World) -> None:
     assert checkpoint["metrics"]["requests_sent"] > 0
 
 
-async def test_a_range_without_a_key_is_done(world: World) -> None:
+async def test_a_range_without_a_key_is_done_while_others_are_not(world: World) -> None:
+    """That it holds nothing is known when its page has come, not only in the end."""
+    fill(world, 60)
+    whole = world.operation().checkpoint()
+    ranges = {"remaining": [["in/00041", "in/00049"], ["in/0009", None]]}
+    checkpoint = await killed_at(world, 60, resume_from=whole | ranges)
+    assert len(checkpoint["remaining"]) == 1
+    assert checkpoint["remaining"][0][0] > "in/0009"
+
+
+async def test_a_shard_without_a_key_is_done(world: World) -> None:
     """A shard that holds nothing leaves nothing."""
     fill(world, 10)
     operation = world.operation(start_after="in/00041", up_to="in/00049")
