@@ -106,6 +106,7 @@ def wait_until(
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {deadline_s:.0f} s in vain: {what}")
+        # Nothing tells of another program's database or of its log but looking again.
         time.sleep(_POLL_S)
     return value
 
