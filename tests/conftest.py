@@ -12,6 +12,7 @@ from typing import Final, get_args
 import pytest
 import pytest_asyncio
 from botocore.handlers import BUILTIN_HANDLERS
+from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
 from async_s3copy.options import ClientChoice, CopyOptions
@@ -40,6 +41,10 @@ def isolated_aws_environment(
     return home / "config"
 
 
+# How long an example takes says nothing on a machine that other tests keep busy.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
+
 # Importing moto, even for its server alone, hooks every botocore client of the process; the wire
 # rightly keeps away from such clients.
 BUILTIN_HANDLERS[:] = [
@@ -58,9 +63,11 @@ WIRE_ON_STACK_B: Final = (
 NOT_BY_CLIENT: Final = (
     "test_airflow_trigger",
     "test_airflow_worker",
+    "test_arrival_real",
     "test_cli",
     "test_cli_demo",
     "test_docs",
+    "test_fault_proxy",
     "test_listing_real",
     "test_testing_seaweedfs",
 )

@@ -7,19 +7,34 @@ look on or wait, a scripted fault may strike, and a cancellation may arrive.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import anyio.lowlevel
 
 from async_s3copy.errors import S3Error, Side
-from async_s3copy.s3.client import ObjectProperties
 from async_s3copy.s3.codes import s3_error
 from async_s3copy.s3.endpoint import Endpoint
+from async_s3copy.s3.values import AS_IT_IS, ObjectProperties
+from tests.fake_store import FakeStore, Stored, StoredUpload, assembled, checksum, md5_hex
+
+__all__ = [
+    "AWS",
+    "OTHER",
+    "Call",
+    "Condition",
+    "FakeS3",
+    "Fault",
+    "Hook",
+    "Phase",
+    "Stored",
+    "StoredUpload",
+    "assembled",
+    "checksum",
+    "md5_hex",
+]
 
 T = TypeVar("T")
 Phase = Literal["before", "after"]
@@ -27,10 +42,6 @@ Condition = Literal["honoured", "ignored", "rejected"]
 
 AWS = "https://s3.eu-west-1.amazonaws.com"
 OTHER = "http://127.0.0.1:8333"
-
-
-def md5_hex(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,10 @@ class Call:
     start_after: str | None = None
     storage_class: str = ""
     first_byte: int | None = None
+    version_id: str | None = None
+    properties: ObjectProperties = AS_IT_IS
+    replaces_metadata: bool = False
+    replaces_tags: bool = False
 
     def error(self, code: str, status: int = 0, *, retry_after_s: float | None = None) -> S3Error:
         """Make the error S3 would answer this very call with."""
@@ -84,37 +99,16 @@ class Fault:
         )
 
 
-@dataclass(frozen=True)
-class Stored:
-    """An object as the server keeps it."""
-
-    data: bytes
-    etag: str
-    properties: ObjectProperties = field(default_factory=ObjectProperties)
-    part_sizes: tuple[int, ...] = ()
-
-
-@dataclass
-class StoredUpload:
-    """A multipart upload that is neither completed nor aborted."""
-
-    bucket: str
-    key: str
-    properties: ObjectProperties
-    parts: dict[int, bytes] = field(default_factory=dict)
-    initiated: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
 Hook = Callable[[Call, Phase], Awaitable[None]]
 
 
-class FakeS3:
+class FakeS3(FakeStore):
     """The server: buckets, open uploads, a log of calls, and the script of what goes wrong."""
 
     def __init__(self, url: str = AWS, *, page_size: int = 1_000) -> None:
+        super().__init__()
         self.endpoint = Endpoint(url, "eu-west-1")
         self.page_size = page_size
-        self.buckets: dict[str, dict[str, Stored]] = {"source-bucket": {}, "target-bucket": {}}
         self.uploads: dict[str, StoredUpload] = {}
         self.calls: list[Call] = []
         self.faults: list[Fault] = []
@@ -122,7 +116,10 @@ class FakeS3:
         self.conditions: dict[str, Condition] = {}
         self.hook: Hook | None = None
         self.reports_tag_count = True
+        self.counts_tags = True
         self.honours_pins = True
+        self.archived: set[str] = set()
+        self.refuses_acls = False
         self.ignores_abort_times = 0
         self.ignores_start_after = False
         self.lists_unordered = False
@@ -134,18 +131,6 @@ class FakeS3:
         self.most_in_flight = 0
         self.points = 0
         self._ids = 0
-
-    def put(
-        self, bucket: str, key: str, data: bytes, properties: ObjectProperties | None = None
-    ) -> Stored:
-        stored = Stored(data, md5_hex(data), properties or ObjectProperties())
-        self.buckets[bucket][key] = stored
-        return stored
-
-    def put_parts(self, bucket: str, key: str, parts: Sequence[bytes]) -> Stored:
-        stored = assembled(parts, ObjectProperties())
-        self.buckets[bucket][key] = stored
-        return stored
 
     def counts(self) -> Counter[str]:
         """Calls by operation."""
@@ -212,9 +197,3 @@ class FakeS3:
             if fault.strikes(call, phase):
                 fault.times -= 1
                 raise call.error(fault.code, fault.status)
-
-
-def assembled(parts: Sequence[bytes], properties: ObjectProperties) -> Stored:
-    digests = b"".join(bytes.fromhex(md5_hex(part)) for part in parts)
-    etag = f"{md5_hex(digests)}-{len(parts)}"
-    return Stored(b"".join(parts), etag, properties, tuple(len(part) for part in parts))

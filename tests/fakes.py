@@ -2,117 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Final
 
-import anyio.lowlevel
-
-from async_s3copy.errors import Side
-from async_s3copy.model import S3Object, unquoted
-from async_s3copy.s3.client import (
+from async_s3copy.model import unquoted
+from async_s3copy.s3.values import (
+    AS_IT_IS,
+    NO_CHECKSUMS,
     ByteRange,
     CompletedPart,
     CopySource,
-    ListPage,
-    ObjectBody,
-    ObjectHead,
     ObjectProperties,
-    OpenUpload,
+    Written,
 )
-from async_s3copy.s3.endpoint import Endpoint
-from tests.fake_server import Call, FakeS3, Stored, StoredUpload, assembled, md5_hex
+from tests.fake_reads import LONG_AGO, FakeReads
+from tests.fake_server import Call
+from tests.fake_store import Stored, assembled, checksum, md5_hex
 
-LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
-_CHUNK_BYTES: Final = 1024 * 1024
+__all__ = ["LONG_AGO", "FakeClient"]
 
 
-class FakeClient:
+class FakeClient(FakeReads):
     """The S3Client Protocol for one side of a ``FakeS3``."""
 
-    def __init__(self, server: FakeS3, side: Side) -> None:
-        self.server = server
-        self.side: Side = side
-
-    @property
-    def endpoint(self) -> Endpoint:
-        return self.server.endpoint
-
-    @property
-    def reports_tag_count(self) -> bool:
-        return self.server.reports_tag_count
-
-    async def list_page(
-        self,
-        bucket: str,
-        prefix: str,
-        *,
-        token: str | None = None,
-        start_after: str | None = None,
-        max_keys: int = 1_000,
-    ) -> ListPage:
-        call = Call("ListObjectsV2", self.side, bucket, None, token=token, start_after=start_after)
-
-        def effect() -> ListPage:
-            stored = self._bucket(call)
-            keys = self.server.listed_after(bucket, token, start_after)
-            found = [key for key in keys if key.startswith(prefix)]
-            size = min(max_keys, self.server.page_size)
-            shown, truncated = found[:size], len(found) > size
-            objects = [self._object(bucket, key, stored[key]) for key in shown]
-            gives_token = truncated and self.server.gives_tokens
-            return ListPage(objects, shown[-1] if gives_token else None, truncated)
-
-        return await self.server.answer(call, effect)
-
-    async def head_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        version_id: str | None = None,
-        part_number: int | None = None,
-        checksums: bool = False,
-    ) -> ObjectHead:
-        call = Call("HeadObject", self.side, bucket, key, part=part_number)
-        return await self.server.answer(call, lambda: self._head(call, part_number))
-
-    async def get_object_tagging(
-        self, bucket: str, key: str, *, version_id: str | None = None
-    ) -> dict[str, str]:
-        call = Call("GetObjectTagging", self.side, bucket, key)
-        return await self.server.answer(call, lambda: dict(self._stored(call).properties.tags))
-
-    async def put_object_tagging(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
-        call = Call("PutObjectTagging", self.side, bucket, key)
+    async def put_object_tagging(
+        self, bucket: str, key: str, tags: Mapping[str, str], *, version_id: str | None = None
+    ) -> None:
+        call = Call("PutObjectTagging", self.side, bucket, key, version_id=version_id)
 
         def effect() -> None:
             stored = self._stored(call)
             properties = replace(stored.properties, tags=dict(tags))
-            self._bucket(call)[key] = replace(stored, properties=properties)
+            self.server.change(bucket, key, stored, replace(stored, properties=properties))
 
         await self.server.answer(call, effect)
+
+    async def delete_object(self, bucket: str, key: str) -> str | None:
+        call = Call("DeleteObject", self.side, bucket, key)
+
+        def effect() -> str | None:
+            self._bucket(call)
+            return self.server.delete(bucket, key)
+
+        return await self.server.answer(call, effect)
 
     async def copy_object(
         self,
         bucket: str,
         key: str,
         source: CopySource,
+        properties: ObjectProperties = AS_IT_IS,
         *,
-        storage_class: str = "",
+        replaces_metadata: bool = False,
+        replaces_tags: bool = False,
         if_none_match: bool = False,
-    ) -> str:
+    ) -> Written:
         call = Call(
-            "CopyObject", self.side, bucket, key, if_none_match, storage_class=storage_class
+            "CopyObject",
+            self.side,
+            bucket,
+            key,
+            if_none_match,
+            storage_class=properties.storage_class,
+            version_id=source.version_id,
+            properties=properties,
+            replaces_metadata=replaces_metadata,
+            replaces_tags=replaces_tags,
         )
 
-        def effect() -> str:
+        def effect() -> Written:
             self._check_free(call, "copy")
+            self._check_acl(call)
             stored = self._pinned(call, source)
-            properties = replace(stored.properties, storage_class=storage_class)
-            return self.server.put(bucket, key, stored.data, properties).etag
+            there, metadata_of = stored.properties, stored.properties
+            if replaces_metadata:
+                metadata_of = properties
+            written = replace(
+                properties,
+                headers=metadata_of.headers,
+                metadata=metadata_of.metadata,
+                tags=properties.tags if replaces_tags else there.tags,
+                checksum_algorithm=properties.checksum_algorithm or stored.checksum_algorithm,
+                checksum_type="",
+            )
+            return _written(self.server.put(bucket, key, stored.data, written))
 
         return await self.server.answer(call, effect)
 
@@ -125,10 +98,14 @@ class FakeClient:
             bucket,
             key,
             storage_class=properties.storage_class,
+            properties=properties,
         )
-        return await self.server.answer(
-            call, lambda: self.server.new_upload(bucket, key, properties)
-        )
+
+        def effect() -> str:
+            self._check_acl(call)
+            return self.server.new_upload(bucket, key, properties)
+
+        return await self.server.answer(call, effect)
 
     async def copy_part(
         self,
@@ -140,7 +117,14 @@ class FakeClient:
         source: CopySource,
         byte_range: ByteRange,
     ) -> CompletedPart:
-        call = Call("UploadPartCopy", self.side, bucket, key, part=part_number)
+        call = Call(
+            "UploadPartCopy",
+            self.side,
+            bucket,
+            key,
+            part=part_number,
+            version_id=source.version_id,
+        )
 
         def effect() -> CompletedPart:
             data = self._pinned(call, source).data[byte_range.first : byte_range.last + 1]
@@ -149,13 +133,20 @@ class FakeClient:
         return await self.server.answer(call, effect)
 
     async def upload_part(
-        self, bucket: str, key: str, upload_id: str, part_number: int, body: bytes, *, md5: bytes
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        part_number: int,
+        body: bytes,
+        *,
+        md5: bytes,
+        checksums: Mapping[str, str] = NO_CHECKSUMS,
     ) -> CompletedPart:
         call = Call("UploadPart", self.side, bucket, key, part=part_number)
 
         def effect() -> CompletedPart:
-            if md5.hex() != md5_hex(body):
-                raise call.error("BadDigest", 400)
+            _check_body(call, body, md5, checksums)
             return self._keep_part(call, upload_id, part_number, body)
 
         return await self.server.answer(call, effect)
@@ -168,19 +159,21 @@ class FakeClient:
         parts: Sequence[CompletedPart],
         *,
         if_none_match: bool = False,
-    ) -> str:
+    ) -> Written:
         call = Call("CompleteMultipartUpload", self.side, bucket, key, if_none_match)
 
-        def effect() -> str:
+        def effect() -> Written:
             upload = self._upload(call, upload_id)
             self._check_free(call, "complete")
             bodies = [upload.parts[part.number] for part in parts]
             if [md5_hex(body) for body in bodies] != [unquoted(part.etag) for part in parts]:
                 raise call.error("InvalidPart", 400)
-            stored = assembled(bodies, upload.properties)
-            self._bucket(call)[key] = stored
+            if any(part.checksums != upload.checksums(upload.parts[part.number]) for part in parts):
+                raise call.error("InvalidPart", 400)
+            self._bucket(call)
+            stored = self.server.keep(bucket, key, assembled(bodies, upload.properties))
             del self.server.uploads[upload_id]
-            return stored.etag
+            return _written(stored)
 
         return await self.server.answer(call, effect)
 
@@ -196,23 +189,6 @@ class FakeClient:
 
         await self.server.answer(call, effect)
 
-    async def count_parts(self, bucket: str, key: str, upload_id: str) -> int:
-        call = Call("ListParts", self.side, bucket, key)
-        return await self.server.answer(call, lambda: len(self._upload(call, upload_id).parts))
-
-    async def list_uploads(self, bucket: str, key: str) -> list[OpenUpload]:
-        call = Call("ListMultipartUploads", self.side, bucket, None)
-
-        def effect() -> list[OpenUpload]:
-            self._bucket(call)
-            return [
-                OpenUpload(key, upload_id, upload.initiated)
-                for upload_id, upload in self.server.uploads.items()
-                if (upload.bucket, upload.key) == (bucket, key)
-            ]
-
-        return await self.server.answer(call, effect)
-
     async def put_object(
         self,
         bucket: str,
@@ -221,8 +197,9 @@ class FakeClient:
         properties: ObjectProperties,
         *,
         md5: bytes,
+        checksums: Mapping[str, str] = NO_CHECKSUMS,
         if_none_match: bool = False,
-    ) -> str:
+    ) -> Written:
         call = Call(
             "PutObject",
             self.side,
@@ -230,72 +207,26 @@ class FakeClient:
             key,
             if_none_match,
             storage_class=properties.storage_class,
+            properties=properties,
         )
 
-        def effect() -> str:
+        def effect() -> Written:
             self._check_free(call, "put")
-            if md5.hex() != md5_hex(body):
-                raise call.error("BadDigest", 400)
-            return self.server.put(bucket, key, body, properties).etag
+            self._check_acl(call)
+            _check_body(call, body, md5, checksums)
+            algorithm = next(iter(checksums), "").upper()
+            # S3 learns the algorithm by the checksum; a name without a value is none.
+            kept = replace(properties, checksum_algorithm=algorithm, checksum_type="")
+            return _written(self.server.put(bucket, key, body, kept))
 
         return await self.server.answer(call, effect)
-
-    @asynccontextmanager
-    async def get_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        version_id: str | None = None,
-        if_match: str = "",
-        byte_range: ByteRange | None = None,
-    ) -> AsyncIterator[ObjectBody]:
-        first = None if byte_range is None else byte_range.first
-        call = Call("GetObject", self.side, bucket, key, first_byte=first)
-
-        def effect() -> ObjectBody:
-            stored = self._pinned(call, CopySource(bucket=bucket, key=key, if_match=if_match))
-            data = stored.data
-            if byte_range is not None:
-                data = data[byte_range.first : byte_range.last + 1]
-            data = self.server.damaged(call, data)
-            return ObjectBody(self._head(call, None), len(data), _chunks(data))
-
-        yield await self.server.answer(call, effect)
-
-    def _bucket(self, call: Call) -> dict[str, Stored]:
-        try:
-            return self.server.buckets[call.bucket]
-        except KeyError:
-            raise call.error("NoSuchBucket", 404) from None
-
-    def _stored(self, call: Call) -> Stored:
-        try:
-            return self._bucket(call)[call.key or ""]
-        except KeyError:
-            raise call.error("NoSuchKey", 404) from None
-
-    def _upload(self, call: Call, upload_id: str) -> StoredUpload:
-        try:
-            return self.server.uploads[upload_id]
-        except KeyError:
-            raise call.error("NoSuchUpload", 404) from None
 
     def _keep_part(
         self, call: Call, upload_id: str, part_number: int, data: bytes
     ) -> CompletedPart:
-        self._upload(call, upload_id).parts[part_number] = data
-        return CompletedPart(part_number, md5_hex(data))
-
-    def _pinned(self, call: Call, source: CopySource) -> Stored:
-        if (call.side, "GetObject", source.bucket) in self.server.denied:
-            raise call.error("AccessDenied", 403)
-        stored = self.server.buckets[source.bucket].get(source.key)
-        if stored is None:
-            raise call.error("NoSuchKey", 404)
-        if self.server.honours_pins and unquoted(source.if_match) not in ("", stored.etag):
-            raise call.error("PreconditionFailed", 412)
-        return stored
+        upload = self._upload(call, upload_id)
+        upload.parts[part_number] = data
+        return CompletedPart(part_number, md5_hex(data), upload.checksums(data))
 
     def _check_free(self, call: Call, write: str) -> None:
         policy = self.server.conditions.get(write, "honoured")
@@ -306,31 +237,16 @@ class FakeClient:
         if call.key in self._bucket(call):
             raise call.error("PreconditionFailed", 412)
 
-    def _object(self, bucket: str, key: str, stored: Stored) -> S3Object:
-        return S3Object.reported(
-            bucket,
-            key,
-            len(stored.data),
-            LONG_AGO,
-            f'"{stored.etag}"',
-            storage_class=stored.properties.storage_class,
-        )
-
-    def _head(self, call: Call, part_number: int | None) -> ObjectHead:
-        stored = self._stored(call)
-        item = self._object(call.bucket, call.key or "", stored)
-        sizes = stored.part_sizes
-        told = bool(part_number and sizes)
-        return ObjectHead(
-            object=item,
-            properties=replace(stored.properties, tags={}),
-            content_length=sizes[(part_number or 1) - 1] if told else item.size,
-            tag_count=len(stored.properties.tags) or None,
-            part_count=len(sizes) if told else None,
-        )
+    def _check_acl(self, call: Call) -> None:
+        if self.server.refuses_acls and (call.properties.acl or call.properties.grants):
+            raise call.error("AccessControlListNotSupported", 400)
 
 
-async def _chunks(data: bytes) -> AsyncIterator[bytes]:
-    for first in range(0, len(data), _CHUNK_BYTES):
-        await anyio.lowlevel.checkpoint()
-        yield data[first : first + _CHUNK_BYTES]
+def _written(stored: Stored) -> Written:
+    return Written(stored.etag, stored.version_id, stored.etag_is_md5, dict(stored.checksums))
+
+
+def _check_body(call: Call, body: bytes, md5: bytes, checksums: Mapping[str, str]) -> None:
+    wrong = [name for name, value in checksums.items() if checksum(name, body) != value]
+    if md5.hex() != md5_hex(body) or wrong:
+        raise call.error("BadDigest", 400)

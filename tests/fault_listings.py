@@ -22,6 +22,14 @@ def xml_response(
     return web.Response(status=status, text=text, content_type="application/xml", headers=headers)
 
 
+def error_response(
+    status: int, code: str, *, lead: str = "", headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Build S3's ``<Error>``."""
+    text = f"<Error><Code>{code}</Code><Message>as scripted</Message></Error>"
+    return xml_response(f'<?xml version="1.0" encoding="UTF-8"?>{lead}\n{text}', status, headers)
+
+
 async def list_objects(server: FaultServer, call: Call) -> web.StreamResponse:
     """Answer ListObjectsV2."""
     manners = server.manners

@@ -11,17 +11,40 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from tests.fault_listings import LONG_AGO, list_objects, list_uploads, xml_response
+from tests.fault_listings import (
+    LONG_AGO,
+    error_response,
+    list_objects,
+    list_uploads,
+    xml_response,
+)
+from tests.fault_objects import (
+    differs,
+    get_acl,
+    get_object,
+    get_tags,
+    put_tags,
+    version_header,
+)
+from tests.fault_store import Stored, Versions, damage
+from tests.fault_versions import get_versioning, list_versions
 
-_HTTP_DATE: Final = "Tue, 02 Jan 2024 03:04:05 GMT"
-_KEPT_HEADERS: Final = ("content-type", "cache-control", "x-amz-storage-class")
+__all__ = [
+    "Answer",
+    "Call",
+    "FaultServer",
+    "Handler",
+    "Stored",
+    "error_response",
+    "run_fault_server",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +59,6 @@ class Call:
     body: bytes
 
 
-@dataclass(slots=True)
-class Stored:
-    """One object."""
-
-    body: bytes
-    etag: str
-    headers: dict[str, str] = field(default_factory=dict)
-
-
 @dataclass(slots=True, kw_only=True)
 class Manners:
     """How the server differs from AWS, all the time."""
@@ -57,6 +71,8 @@ class Manners:
     page_uploads: int = 1_000
     gives_tokens: bool = True
     repeats_pages: bool = False
+    checks_bodies: bool = True
+    counts_tags: bool = True
 
 
 Handler = Callable[["FaultServer", Call], Awaitable[web.StreamResponse]]
@@ -71,8 +87,11 @@ class FaultServer:
         objects: Objects by bucket and key.
         uploads: Open multipart uploads: parts by number.
         upload_places: Bucket and key of each upload there ever was.
+        upload_headers: What each of them was created with.
+        versions: The versions of objects, where versioning is switched on.
         calls: Every request, in order of arrival.
         manners: How it differs from AWS.
+        connections: Counts the connections that are open.
     """
 
     def __init__(self) -> None:
@@ -80,14 +99,17 @@ class FaultServer:
         self.objects: defaultdict[str, dict[str, Stored]] = defaultdict(dict)
         self.uploads: dict[str, dict[int, bytes]] = {}
         self.upload_places: dict[str, tuple[str, str]] = {}
+        self.upload_headers: dict[str, Mapping[str, str]] = {}
+        self.versions = Versions(self.objects)
         self.calls: list[Call] = []
         self.manners = Manners()
+        self.connections: Callable[[], int] = lambda: 0
         self._next: defaultdict[str, list[Answer]] = defaultdict(list)
         self._always: dict[str, Answer] = {}
 
     def put(self, bucket: str, key: str, body: bytes) -> None:
         """Store an object."""
-        self.objects[bucket][key] = Stored(body, self.manners.etag_of(body))
+        self.versions.keep(bucket, key, Stored(body, self.manners.etag_of(body)))
 
     def next(self, operation: str, *answers: Answer) -> None:
         """Let the next calls of an operation get these answers, one each."""
@@ -96,6 +118,10 @@ class FaultServer:
     def always(self, operation: str, answer: Answer) -> None:
         """Let every further call of an operation get this answer."""
         self._always[operation] = answer
+
+    def obey(self, operation: str) -> None:
+        """Let further calls of an operation get the right answer again."""
+        self._always.pop(operation, None)
 
     def count(self, operation: str) -> int:
         """Count the calls of an operation."""
@@ -130,6 +156,7 @@ async def run_fault_server() -> AsyncIterator[FaultServer]:
         await site.start()
         host, port = runner.addresses[0][:2]
         server.url = f"http://{host}:{port}"
+        server.connections = lambda: len(runner.server.connections) if runner.server else 0
         yield server
     finally:
         await runner.cleanup()
@@ -151,7 +178,7 @@ def _operation(method: str, key: str, query: Mapping[str, str], headers: Mapping
     copies = "x-amz-copy-source" in headers
     upload = "uploadId" in query
     table = {
-        "GET": "GetObjectTagging" if "tagging" in query else "GetObject",
+        "GET": "GetObject",
         "HEAD": "HeadObject",
         "PUT": "CopyObject" if copies else "PutObject",
         "POST": "CompleteMultipartUpload" if upload else "CreateMultipartUpload",
@@ -159,90 +186,84 @@ def _operation(method: str, key: str, query: Mapping[str, str], headers: Mapping
     }
     if method == "GET" and upload:
         return "ListParts"
+    if "tagging" in query:
+        return "GetObjectTagging" if method == "GET" else "PutObjectTagging"
+    if "acl" in query:
+        return "GetObjectAcl"
     if method == "PUT" and upload:
         return "UploadPartCopy" if copies else "UploadPart"
     if not key:
-        return "ListMultipartUploads" if "uploads" in query else "ListObjectsV2"
+        named = {
+            "uploads": "ListMultipartUploads",
+            "versions": "ListObjectVersions",
+            "versioning": "GetBucketVersioning",
+        }
+        return next((named[name] for name in named if name in query), "ListObjectsV2")
     return table[method]
 
 
-def error_response(
-    status: int, code: str, *, lead: str = "", headers: Mapping[str, str] | None = None
-) -> web.Response:
-    """Build S3's ``<Error>``."""
-    text = f"<Error><Code>{code}</Code><Message>as scripted</Message></Error>"
-    return xml_response(f'<?xml version="1.0" encoding="UTF-8"?>{lead}\n{text}', status, headers)
-
-
-async def _get(server: FaultServer, call: Call) -> web.StreamResponse:
-    stored = server.objects[call.bucket].get(call.key)
-    if stored is None:
-        return error_response(404, "NoSuchKey")
-    if _differs(call.headers.get("if-match"), stored):
-        return error_response(412, "PreconditionFailed")
-    headers = {"ETag": server.shown(stored.etag), "Last-Modified": _HTTP_DATE, **stored.headers}
-    wanted = call.headers.get("range", "").removeprefix("bytes=")
-    if not wanted:
-        return web.Response(body=stored.body, headers=headers)
-    first, last = (int(number) for number in wanted.split("-"))
-    headers["Content-Range"] = f"bytes {wanted}/{len(stored.body)}"
-    return web.Response(status=206, body=stored.body[first : last + 1], headers=headers)
-
-
-async def _get_tags(server: FaultServer, call: Call) -> web.StreamResponse:
-    return xml_response("<Tagging><TagSet></TagSet></Tagging>")
+async def _delete(server: FaultServer, call: Call) -> web.StreamResponse:
+    marker = Stored(b"", "", delete_marker=True)
+    kept = server.versions.keep(call.bucket, call.key, marker)
+    marked = {"x-amz-delete-marker": "true"} if kept.version_id else {}
+    return web.Response(status=204, headers=version_header(kept) | marked)
 
 
 async def _put(server: FaultServer, call: Call) -> web.StreamResponse:
     if "if-none-match" in call.headers and call.key in server.objects[call.bucket]:
         return error_response(412, "PreconditionFailed")
-    return _written(server, call, call.body)
+    if server.manners.checks_bodies and damage(call.headers, call.body):
+        return error_response(400, "BadDigest")
+    stored = _written(server, call, call.body)
+    return web.Response(headers={"ETag": server.shown(stored.etag), **_said(stored)})
 
 
-def _written(server: FaultServer, call: Call, body: bytes) -> web.Response:
-    server.put(call.bucket, call.key, body)
-    stored = server.objects[call.bucket][call.key]
-    stored.headers = {name: call.headers[name] for name in _KEPT_HEADERS if name in call.headers}
-    return web.Response(headers={"ETag": server.shown(stored.etag)})
+def _written(server: FaultServer, call: Call, body: bytes, source: Stored | None = None) -> Stored:
+    stored = Stored(body, server.manners.etag_of(body))
+    stored.describe(call.headers, source)
+    return server.versions.keep(call.bucket, call.key, stored)
 
 
-def _source(server: FaultServer, call: Call) -> bytes | web.Response:
-    path = unquote(call.headers["x-amz-copy-source"].partition("?")[0]).lstrip("/")
-    bucket, _, key = path.partition("/")
-    stored = server.objects[bucket].get(key)
+def _said(stored: Stored) -> dict[str, str]:
+    """The headers of an answer to a write."""
+    encryption = "x-amz-server-side-encryption"
+    told = {name: text for name, text in stored.headers.items() if name.startswith(encryption)}
+    return version_header(stored) | told
+
+
+def _source(server: FaultServer, call: Call) -> Stored | web.Response:
+    path, _, version = call.headers["x-amz-copy-source"].partition("?versionId=")
+    bucket, _, key = unquote(path).lstrip("/").partition("/")
+    stored = server.versions.find(bucket, key, unquote(version) or None)
     if stored is None:
-        return error_response(404, "NoSuchKey")
-    if _differs(call.headers.get("x-amz-copy-source-if-match"), stored):
+        return error_response(404, "NoSuchVersion" if version else "NoSuchKey")
+    if stored.delete_marker:
+        return error_response(400, "InvalidRequest")
+    if differs(call.headers.get("x-amz-copy-source-if-match"), stored):
         return error_response(412, "PreconditionFailed")
-    return stored.body
-
-
-def _differs(condition: str | None, stored: Stored) -> bool:
-    return condition is not None and condition.strip('"') != stored.etag
+    return stored
 
 
 async def _copy(server: FaultServer, call: Call) -> web.StreamResponse:
-    body = _source(server, call)
-    if isinstance(body, web.Response):
-        return body
-    answer = await _put(server, Call(*(*_fields(call)[:-1], body)))
-    etag = answer.headers.get("ETag")
-    return _result("CopyObjectResult", etag) if etag else answer
+    source = _source(server, call)
+    if isinstance(source, web.Response):
+        return source
+    if "if-none-match" in call.headers and call.key in server.objects[call.bucket]:
+        return error_response(412, "PreconditionFailed")
+    stored = _written(server, call, source.body, source)
+    return _result("CopyObjectResult", server.shown(stored.etag), _said(stored))
 
 
-def _fields(call: Call) -> tuple[str, str, str, Mapping[str, str], Mapping[str, str], bytes]:
-    return call.operation, call.bucket, call.key, call.query, call.headers, call.body
-
-
-def _result(name: str, etag: str) -> web.Response:
+def _result(name: str, etag: str, headers: Mapping[str, str] | None = None) -> web.Response:
     date = f"<LastModified>{LONG_AGO}</LastModified>"
-    return xml_response(f"<{name}>{date}<ETag>{escape(etag)}</ETag></{name}>")
+    return xml_response(f"<{name}>{date}<ETag>{escape(etag)}</ETag></{name}>", headers=headers)
 
 
 async def _create(server: FaultServer, call: Call) -> web.StreamResponse:
     upload_id = uuid.uuid4().hex
     server.uploads[upload_id] = {}
     server.upload_places[upload_id] = (call.bucket, call.key)
+    server.upload_headers[upload_id] = call.headers
     return xml_response(
         "<InitiateMultipartUploadResult>"
         f"<UploadId>{upload_id}</UploadId></InitiateMultipartUploadResult>"
@@ -253,11 +274,14 @@ async def _part(server: FaultServer, call: Call) -> web.StreamResponse:
     upload = server.uploads.get(call.query["uploadId"])
     if upload is None:
         return error_response(404, "NoSuchUpload")
-    body: bytes | web.Response = call.body
+    body = call.body
     if call.operation == "UploadPartCopy":
-        body = _source(server, call)
-    if isinstance(body, web.Response):
-        return body
+        source = _source(server, call)
+        if isinstance(source, web.Response):
+            return source
+        body = source.body
+    elif server.manners.checks_bodies and damage(call.headers, body):
+        return error_response(400, "BadDigest")
     wanted = call.headers.get("x-amz-copy-source-range", "").removeprefix("bytes=")
     if wanted:
         first, last = (int(number) for number in wanted.split("-"))
@@ -279,8 +303,10 @@ async def _complete(server: FaultServer, call: Call) -> web.StreamResponse:
     del server.uploads[call.query["uploadId"]]
     digests = b"".join(hashlib.md5(part).digest() for part in parts)
     etag = f"{hashlib.md5(digests).hexdigest()}-{len(parts)}"
-    server.objects[call.bucket][call.key] = Stored(b"".join(parts), etag)
-    return _result("CompleteMultipartUploadResult", server.shown(etag))
+    stored = Stored(b"".join(parts), etag)
+    stored.describe(server.upload_headers.get(call.query["uploadId"], {}))
+    stored = server.versions.keep(call.bucket, call.key, stored)
+    return _result("CompleteMultipartUploadResult", server.shown(etag), _said(stored))
 
 
 async def _abort(server: FaultServer, call: Call) -> web.StreamResponse:
@@ -297,9 +323,14 @@ async def _list_parts(server: FaultServer, call: Call) -> web.StreamResponse:
 
 _HANDLERS: Final[Mapping[str, Handler]] = {
     "ListObjectsV2": list_objects,
-    "HeadObject": _get,
-    "GetObject": _get,
-    "GetObjectTagging": _get_tags,
+    "HeadObject": get_object,
+    "GetObject": get_object,
+    "GetObjectTagging": get_tags,
+    "PutObjectTagging": put_tags,
+    "GetObjectAcl": get_acl,
+    "GetBucketVersioning": get_versioning,
+    "ListObjectVersions": list_versions,
+    "DeleteObject": _delete,
     "PutObject": _put,
     "CopyObject": _copy,
     "CreateMultipartUpload": _create,

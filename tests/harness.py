@@ -22,6 +22,7 @@ from async_s3copy.observer import Observer
 from async_s3copy.operation import S3CopyOperation
 from async_s3copy.options import MIB, CopyOptions
 from async_s3copy.s3.account import Account
+from async_s3copy.s3.terms import NO_TERMS, Terms
 from tests.fake_server import FakeS3
 from tests.fakes import FakeClient
 
@@ -88,7 +89,11 @@ class World:
 
         @asynccontextmanager
         async def open_client(
-            account: Account, side: Side, options: CopyOptions, count: Callable[[bool], object]
+            account: Account,
+            side: Side,
+            options: CopyOptions,
+            count: Callable[[bool], object],
+            terms: Terms = NO_TERMS,
         ) -> AsyncIterator[FakeClient]:
             yield FakeClient(self.source if side == "source" else self.destination, side)
 

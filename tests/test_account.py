@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import logging
@@ -283,3 +284,29 @@ def test_what_is_not_a_session_is_refused_whichever_library_it_is_from() -> None
     """An aiobotocore config or client is no session."""
     with pytest.raises(ValidationError):
         as_account("source", AioConfig())
+
+
+# ---------------------------------------------------------------------------------- customer keys
+
+CUSTOMER_KEY = bytes(range(32))
+
+
+@pytest.mark.parametrize(
+    "given", [CUSTOMER_KEY, bytearray(CUSTOMER_KEY), base64.b64encode(CUSTOMER_KEY).decode()]
+)
+def test_a_customer_key_is_32_bytes_or_their_base64(given: Any) -> None:
+    """Both spellings are one key, and nothing that prints an account shows it."""
+    account = Account(customer_key=given)
+    assert isinstance(account.customer_key, Secret)
+    assert account.customer_key.reveal() == base64.b64encode(CUSTOMER_KEY).decode()
+    assert base64.b64encode(CUSTOMER_KEY).decode() not in repr(account)
+    assert replace(account, region="eu-west-1").customer_key == account.customer_key
+
+
+@pytest.mark.parametrize(
+    "given", [b"short", "no base64!", "", 7, base64.b64encode(CUSTOMER_KEY + b"x")]
+)
+def test_what_is_no_customer_key_is_refused_and_not_shown(given: Any) -> None:
+    """The error names the rule; what was given could be most of a key."""
+    with pytest.raises(ValidationError, match=r"customer_key='\.\.\.' must be 32 bytes"):
+        Account(customer_key=given)

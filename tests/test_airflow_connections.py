@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -20,8 +21,10 @@ from airflow.sdk import Connection
 from airflow.sdk.log import mask_logs
 from botocore import UNSIGNED
 
-from async_s3copy.airflow.connections import resolve_account
+from async_s3copy.airflow.connections import CUSTOMER_KEY_EXTRA, resolve_account
+from async_s3copy.errors import ValidationError
 from async_s3copy.s3 import redact
+from async_s3copy.s3.account import Secret
 from tests.airflow_connections import (
     DESTINATION,
     ROLE,
@@ -256,6 +259,27 @@ async def test_keys_in_the_extra(extra: dict[str, Any], monkeypatch: pytest.Monk
     """Without login and password, the extra's keys sign."""
     account = await resolved(define(monkeypatch, "some", extra=extra))
     assert await keys_of(account) == ("k", "s", None)
+
+
+async def test_a_customer_key_in_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of the bucket's objects (SSE-C) belongs to the account, and no text shows it."""
+    key = base64.b64encode(bytes(range(32))).decode()
+    extra = {CUSTOMER_KEY_EXTRA: key}
+    account = await resolved(keyed(monkeypatch, **extra))
+    assert account.customer_key == Secret(key)
+    assert key not in repr(account)
+    assert (await resolved(keyed(monkeypatch))).customer_key is None
+
+
+async def test_what_is_no_customer_key_names_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The error says which connection holds it, and shows nothing of it."""
+    conn_id = keyed(monkeypatch, **{CUSTOMER_KEY_EXTRA: "sesame"})
+    with pytest.raises(ValidationError, match="customer_key") as refused:
+        await resolved(conn_id)
+    assert "sesame" not in str(refused.value)
+    assert conn_id in str(refused.value)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from airflow.providers.amazon.aws.transfers.base import AwsToAwsBaseOperator
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
-from async_s3copy import CopyOptions
+from async_s3copy import CopyOptions, Overrides, Preserve
 from async_s3copy.airflow import S3CopyOperator
 from async_s3copy.airflow.payload import CopyPayload
 from tests.airflow_tasks import copy_task, execute, rendered, trigger_kwargs
@@ -146,6 +146,19 @@ def test_the_named_knobs_go_before_the_options() -> None:
         }
 
 
+def test_policies_and_overrides_are_given_as_objects_or_as_dictionaries() -> None:
+    """Both forms are the same copy, stored as plain JSON, and go before those of the options."""
+    as_objects: dict[str, Any] = {
+        "preserve": Preserve(acl="required"),
+        "overrides": Overrides(tags={"a": "b"}),
+    }
+    as_dicts = {"preserve": {"acl": "required"}, "overrides": {"tags": {"a": "b"}}}
+    for given in (as_objects, as_dicts):
+        task = copy_task(options=CopyOptions(preserve=Preserve.everything()), **given)
+        task.deferrable = True
+        assert trigger_kwargs(task)["options"] == as_dicts
+
+
 # ----------------------------------------------------------------------------------- templates
 
 
@@ -170,6 +183,11 @@ TEMPLATED = {
     "dest_aws_conn_id": "{{ params.ours }}",
     "batch_size": "{{ params.count }}",
     "overwrite": "{{ not params.yes }}",
+    "version_id": "{{ none }}",
+    "all_versions": "{{ not params.yes }}",
+    "pin_versions": "{{ params.yes }}",
+    "preserve": {"tags": "{{ params.policy }}"},
+    "overrides": {"metadata": {"day": "{{ ds }}"}},
     "method": "{{ params.method }}",
     "client": "{{ params.client }}",
     "max_concurrent_requests": "{{ params.count }}",
@@ -185,6 +203,7 @@ CONTEXT = {
     "params": {
         "bucket": "src-bucket",
         "yes": True,
+        "policy": "required",
         "theirs": "theirs",
         "ours": "ours",
         "count": 500,
@@ -213,7 +232,12 @@ def test_templates_render_to_the_values_they_stand_for(native: bool) -> None:
         "dest_aws_conn_id": "ours",
         "batch_size": 500,
         "overwrite": False,
+        "version_id": None,
+        "all_versions": False,
+        "pin_versions": True,
         "options": {
+            "preserve": {"tags": "required"},
+            "overrides": {"metadata": {"day": "2024-05-06"}},
             "method": "relay",
             "client": "boto",
             "max_concurrent_requests": 500,

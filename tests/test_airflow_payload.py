@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -13,7 +14,14 @@ from hypothesis import strategies as st
 from tests import airflow_home  # noqa: F401  # before anything of Airflow
 
 # isort: split
-from async_s3copy import Account, CopyOptions, S3CopyOperation, ValidationError
+from async_s3copy import (
+    Account,
+    CopyOptions,
+    Overrides,
+    Preserve,
+    S3CopyOperation,
+    ValidationError,
+)
 from async_s3copy.airflow.payload import CopyPayload, plain_options, read_options
 from async_s3copy.airflow.triggers import CLASS_PATH, S3CopyTrigger
 from tests.airflow_trigger import as_stored
@@ -52,6 +60,9 @@ OTHERS: dict[str, list[Any]] = {
     "overwrite": [False],
     "start_after": ["in/a", "in/__var"],
     "up_to": ["in/b"],
+    "version_id": ["null", "3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY"],
+    "all_versions": [True],
+    "pin_versions": [True],
     "options": [{"method": "relay", "fail_fast": True, "max_requests_per_second": 2.5}],
     "region_name": ["eu-west-1"],
     "verify": [True, False, "/etc/ca.pem"],
@@ -137,6 +148,47 @@ def test_only_options_that_differ_are_stored() -> None:
     assert read_options(plain_options(chosen)) == chosen
 
 
+FAITHFUL = CopyOptions(
+    preserve=Preserve(tags="required", acl="best_effort"),
+    overrides=Overrides(
+        content_type="text/plain",
+        metadata={"a": "é"},
+        tags={},
+        expires=datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=1))),
+        lock_mode="GOVERNANCE",
+        lock_retain_until="2031-01-02T03:04:05+01:00",
+        legal_hold=False,
+    ),
+    verify="checksum",
+)
+
+
+def test_policies_and_overrides_are_stored_by_name() -> None:
+    """Of nested options, too, only what was chosen is stored: dates as S3's headers write them."""
+    assert plain_options(FAITHFUL) == {
+        "preserve": {"tags": "required", "acl": "best_effort"},
+        "overrides": {
+            "content_type": "text/plain",
+            "metadata": {"a": "é"},
+            "tags": {},
+            "expires": "Wed, 02 Jan 2030 02:04:05 GMT",
+            "lock_mode": "GOVERNANCE",
+            "lock_retain_until": "2031-01-02T03:04:05+01:00",
+            "legal_hold": False,
+        },
+        "verify": "checksum",
+    }
+
+
+def test_policies_and_overrides_come_back() -> None:
+    """Read again, nested options mean what they meant."""
+    stored = as_stored(payload(options=plain_options(FAITHFUL)).to_kwargs())["options"]
+    again = read_options(stored)
+    overrides = replace(FAITHFUL.overrides, expires="Wed, 02 Jan 2030 02:04:05 GMT")
+    assert again == replace(FAITHFUL, overrides=overrides)
+    assert read_options(plain_options(again)) == again
+
+
 # ---------------------------------------------------------------------------------------- checks
 
 
@@ -158,6 +210,14 @@ def test_only_options_that_differ_are_stored() -> None:
         ({"options": [1]}, r"options=\[1\] must be a mapping"),
         ({"options": {"methods": "relay"}}, "options='methods' must hold names of CopyOptions"),
         ({"options": {"method": "teleport"}}, "method='teleport' must be one of"),
+        ({"options": {"preserve": "all"}}, "preserve='all' must be a mapping of names of Preserve"),
+        ({"options": {"preserve": {"tag": "drop"}}}, "preserve='tag' must hold names of Preserve"),
+        ({"options": {"preserve": {"tags": "yes"}}}, "tags='yes' must be one of required"),
+        ({"options": {"overrides": {"lock_mode": "X"}}}, "lock_mode='X' must be one of"),
+        ({"version_id": ""}, "version_id='' must"),
+        ({"version_id": "v", "recursive": True}, "version_id='v' must"),
+        ({"all_versions": "maybe"}, "all_versions='maybe' must be True or False"),
+        ({"pin_versions": 1}, "pin_versions=1 must be True or False"),
         ({"region_name": ""}, "region_name='' must be a non-empty string or None"),
         ({"verify": ""}, "verify='' must be a non-empty string or None"),
         ({"verify": 1}, "verify=1 must be a non-empty string or None"),
@@ -178,7 +238,8 @@ def test_a_bad_parameter_is_refused_by_name(changes: dict[str, Any], complaint: 
 @pytest.mark.parametrize("name, value", [(n, v) for n, values in OTHERS.items() for v in values])
 def test_good_parameters_pass(name: str, value: object) -> None:
     """What the round trip takes is also valid, but for ranges of a single object."""
-    payload(**{name: value}).check()
+    recursive = name != "version_id"
+    payload(**{"recursive": recursive} | {name: value}).check()
 
 
 def test_connection_ids_may_be_absent() -> None:

@@ -27,13 +27,13 @@ def objects(first: int, size: int) -> Sequence[S3Object]:
     ]
 
 
-def batch(first: int, size: int) -> Batch:
+def batch(first: int, size: int) -> Batch[S3Object]:
     return Batch(objects(first, size))
 
 
 async def test_the_lister_waits_while_the_queue_is_full() -> None:
     """Exactly ``max_batches`` are queued, however often the lister is woken."""
-    queue, queued = BatchQueue(3), 0
+    queue, queued = BatchQueue[S3Object](3), 0
 
     async def put_all() -> None:
         nonlocal queued
@@ -58,7 +58,7 @@ async def test_the_lister_waits_while_the_queue_is_full() -> None:
 @pytest.mark.parametrize("bound", [1, 2, 100])
 async def test_every_object_is_handed_out_exactly_once(workers: int, bound: int) -> None:
     """Many workers share one lister: nothing is lost, nothing is handed out twice, all end."""
-    queue = BatchQueue(bound)
+    queue = BatchQueue[S3Object](bound)
     taken: list[str] = []
 
     async def work() -> None:
@@ -77,7 +77,7 @@ async def test_every_object_is_handed_out_exactly_once(workers: int, bound: int)
 
 async def test_one_batch_keeps_all_workers_busy() -> None:
     """Objects of one batch go to several workers, not to the one that took the batch."""
-    queue = BatchQueue(1)
+    queue = BatchQueue[S3Object](1)
     busy = 0
 
     async def work() -> None:
@@ -96,7 +96,7 @@ async def test_one_batch_keeps_all_workers_busy() -> None:
 
 async def test_objects_come_in_the_listings_order() -> None:
     """First listed, first handed out."""
-    queue = BatchQueue(5)
+    queue = BatchQueue[S3Object](5)
     await queue.put(batch(0, 3))
     await queue.put(batch(3, 2))
     queue.close()
@@ -107,7 +107,7 @@ async def test_objects_come_in_the_listings_order() -> None:
 
 async def test_closing_ends_waiting_workers_and_leaves_no_object_behind() -> None:
     """Workers that wait for a batch end; objects still queued are handed out first."""
-    queue = BatchQueue(5)
+    queue = BatchQueue[S3Object](5)
     ended = 0
 
     async def work() -> None:
@@ -129,7 +129,7 @@ async def test_closing_ends_waiting_workers_and_leaves_no_object_behind() -> Non
 
 async def test_a_cancelled_worker_loses_no_object() -> None:
     """A worker cancelled while it waits takes nothing with it."""
-    queue = BatchQueue(2)
+    queue = BatchQueue[S3Object](2)
     async with anyio.create_task_group() as group:
         group.start_soon(queue.take)
         await all_idle()
@@ -142,7 +142,7 @@ async def test_a_cancelled_worker_loses_no_object() -> None:
 
 async def test_a_cancelled_lister_queues_nothing() -> None:
     """A lister cancelled while the queue is full leaves the queue as it was."""
-    queue = BatchQueue(1)
+    queue = BatchQueue[S3Object](1)
     await queue.put(batch(0, 1))
     async with anyio.create_task_group() as group:
         group.start_soon(queue.put, batch(1, 1))
@@ -155,7 +155,7 @@ async def test_a_cancelled_lister_queues_nothing() -> None:
 
 async def test_a_batch_wakes_as_many_workers_as_it_has_objects() -> None:
     """Hundreds of idle workers do not all look for the same few objects."""
-    queue, looks = BatchQueue(5), 0
+    queue, looks = BatchQueue[S3Object](5), 0
 
     class Looked(deque[S3Object]):
         def __bool__(self) -> bool:
@@ -178,7 +178,7 @@ async def test_a_batch_wakes_as_many_workers_as_it_has_objects() -> None:
 
 async def test_an_object_at_hand_is_taken_at_once() -> None:
     """No turn of the event loop is lost where nothing has to be waited for."""
-    queue = BatchQueue(5)
+    queue = BatchQueue[S3Object](5)
     await queue.put(batch(0, 2))
     taking = queue.take()
     with pytest.raises(StopIteration) as taken:
@@ -188,7 +188,7 @@ async def test_an_object_at_hand_is_taken_at_once() -> None:
 
 async def test_workers_starve_only_after_there_was_something_to_do() -> None:
     """Before the first batch nobody is starving; nor while an object waits."""
-    queue, seen = BatchQueue(2), []
+    queue, seen = BatchQueue[S3Object](2), []
     async with anyio.create_task_group() as group:
         for workers, objects in ((1, 0), (0, 2), (2, 0), (0, 1)):
             for _ in range(workers):
@@ -203,7 +203,7 @@ async def test_workers_starve_only_after_there_was_something_to_do() -> None:
 
 async def test_several_listers_share_the_room_there_is() -> None:
     """Each batch that leaves lets one waiting lister in; one cancelled then lets the next in."""
-    queue = BatchQueue(1)
+    queue = BatchQueue[S3Object](1)
     await queue.put(batch(0, 1))
     listers = [asyncio.create_task(queue.put(batch(n, 1))) for n in (1, 2, 3)]
     await all_idle()
@@ -232,7 +232,7 @@ async def test_nothing_is_lost_or_stuck_whoever_is_cancelled(
     bound: int, sizes: list[int], workers: int, listers: int, cancelled: set[int]
 ) -> None:
     """Workers that are cancelled while they wait give their call to others; all objects come."""
-    queue, turns = BatchQueue(bound), itertools.count()
+    queue, turns = BatchQueue[S3Object](bound), itertools.count()
     taken: list[str] = []
     firsts = list(itertools.accumulate(sizes, initial=0))
     shares = [list(zip(firsts, sizes, strict=False))[n::listers] for n in range(listers)]
@@ -293,7 +293,7 @@ def test_batches_without_a_span() -> None:
 async def test_a_span_begins_with_the_first_object_taken() -> None:
     """The queue tells of a batch's span when workers take from it, and not before."""
     begun: list[Span] = []
-    queue = BatchQueue(5, begun.append)
+    queue = BatchQueue[S3Object](5, begun.append)
     for each in batches(objects(0, 4), Span("a", "b"), 2):
         await queue.put(each)
     assert begun == []

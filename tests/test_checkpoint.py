@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_s3copy.engine.checkpoint import VERSION, Checkpoint, CopyScope, NotedUpload
+from async_s3copy.engine.checkpoint import VERSION, Checkpoint, CopyScope, NotedUpload, Versions
 from async_s3copy.engine.plan import KeyMapping
 from async_s3copy.engine.spans import Span
 from async_s3copy.errors import ValidationError
-from async_s3copy.model import EarlierRun, S3Location
+from async_s3copy.model import EarlierRun, Proof, S3Location
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 NUMBERS = st.integers(0, 10**15)
@@ -41,11 +41,16 @@ RUNS = st.builds(
     requests_sent=NUMBERS,
     seconds_throttled=st.floats(0, 1e9),
     degradations=st.dictionaries(KEYS, NUMBERS),
+    proofs=st.dictionaries(st.sampled_from([proof.value for proof in Proof]), NUMBERS),
 )
 CHECKPOINTS = st.builds(
     Checkpoint,
     scope=st.builds(
-        CopyScope, st.builds(KeyMapping, locations(), locations(), st.booleans()), spans()
+        CopyScope,
+        st.builds(KeyMapping, locations(), locations(), st.booleans()),
+        spans(),
+        st.sampled_from(get_args(Versions)),
+        st.none() | KEYS,
     ),
     remaining=st.lists(spans()).map(tuple),
     pending=st.lists(KEYS).map(tuple),
@@ -107,7 +112,12 @@ def test_refuses_a_missing_field(name: str) -> None:
         ("metrics", {"seconds_throttled": float("nan")}),
         ("metrics", {"of_another_kind": 1}),
         ("metrics", {"degradations": {"x": "y"}}),
+        ("metrics", {"proofs": {"etag": -1}}),
+        ("metrics", {"proofs": 1}),
         ("metrics", [1]),
+        ("versions", "some"),
+        ("versions", None),
+        ("version_id", 7),
     ],
 )
 def test_refuses_a_malformed_field(name: str, value: object) -> None:
@@ -133,6 +143,17 @@ def test_a_new_count_may_be_missing() -> None:
     """Counts that a checkpoint does not name are zero."""
     read = Checkpoint.from_dict(example(metrics={"requests_sent": 5}))
     assert (read.earlier.requests_sent, read.earlier.files_skipped) == (5, 0)
+
+
+def test_speaks_of_versions_only_where_they_were_chosen() -> None:
+    """A checkpoint from before there was a choice is one of what was current; one of today, too."""
+    assert {"versions", "version_id"}.isdisjoint(example())
+    scope = Checkpoint.from_dict(example()).scope
+    assert (scope.versions, scope.version_id) == ("current", None)
+    chosen = Checkpoint.from_dict(example(versions="all"))
+    assert chosen.to_dict()["versions"] == "all"
+    with pytest.raises(ValidationError, match="all_versions=True"):
+        chosen.check_scope(scope)
 
 
 def test_belongs_to_one_copy() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -336,8 +337,18 @@ def test_the_summary_tells_what_was_done_in_sentences() -> None:
     recorder.request(retry=True)
     assert summary_lines(recorder.snapshot()) == [
         "Copied 2 objects (2.0 MiB) in 2.0 s: 1 objects/s, 1.0 MiB/s, 5 requests (1 retried).",
+        "Not compared: 2.",
         "Skipped 1 object: left as they are.",
     ]
+
+
+def test_the_summary_tells_what_proves_the_objects() -> None:
+    proofs = {"none": 1, "size": 3, "etag": 2_500, "checksum": 7}
+    metrics = replace(a_recorder(copied()).snapshot(), proofs=proofs)
+    assert summary_lines(metrics)[1:] == [
+        "Proven by: checksum 7, ETag 2,500, size 3. Not compared: 1.",
+    ]
+    assert summary_lines(replace(metrics, proofs={"etag": 1}))[1:] == ["Proven by: ETag 1."]
 
 
 def test_the_summary_says_that_nothing_matched() -> None:

@@ -10,7 +10,7 @@ import pytest
 from async_s3copy import S3Error, S3Location
 from async_s3copy.engine.conditions import DestinationExists, Send, Write
 from async_s3copy.engine.transfer import Transfer
-from async_s3copy.s3.client import CompletedPart, CopySource, ObjectProperties
+from async_s3copy.s3.values import CompletedPart, CopySource, ObjectProperties, Written
 from tests.fake_server import AWS, OTHER, Condition, FakeS3, Fault, md5_hex
 from tests.harness import World, fast_options, transfer_of
 
@@ -36,17 +36,17 @@ def sender(transfer: Transfer, kind: Write, key: str = "k") -> Send:
     """The write of each kind, sent once per call, as the engine sends it."""
     client = transfer.destination
 
-    async def copy(if_none_match: bool) -> str:
+    async def copy(if_none_match: bool) -> Written:
         source = CopySource(bucket="source-bucket", key="k")
         return await client.copy_object("target-bucket", key, source, if_none_match=if_none_match)
 
-    async def put(if_none_match: bool) -> str:
+    async def put(if_none_match: bool) -> Written:
         md5 = hashlib.md5(NEW, usedforsecurity=False).digest()
         return await client.put_object(
             "target-bucket", key, NEW, ObjectProperties(), md5=md5, if_none_match=if_none_match
         )
 
-    async def complete(if_none_match: bool) -> str:
+    async def complete(if_none_match: bool) -> Written:
         uploads = await client.create_multipart_upload("target-bucket", key, ObjectProperties())
         md5 = hashlib.md5(NEW, usedforsecurity=False).digest()
         await client.upload_part("target-bucket", key, uploads, 1, NEW, md5=md5)
@@ -59,7 +59,7 @@ def sender(transfer: Transfer, kind: Write, key: str = "k") -> Send:
     return sends[kind]
 
 
-async def write(transfer: Transfer, kind: Write, key: str = "k") -> str:
+async def write(transfer: Transfer, kind: Write, key: str = "k") -> Written:
     target = S3Location("target-bucket", key)
     return await transfer.guard.write(kind, target, sender(transfer, kind, key))
 

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import pytest
 
 from async_s3copy import Copied, Skipped, SkipReason, copy
-from async_s3copy.s3.client import ObjectProperties
 from async_s3copy.s3.opening import open_boto_client
+from async_s3copy.s3.values import ObjectProperties
 from tests.real import LARGE, PART, WAYS, Place, Watch, by_way, place_on, quick
 from tests.support import S3Server, Stored, put_multipart, put_object, seed
 

@@ -11,7 +11,7 @@ from async_s3copy.engine.folders import FolderProbe, folder_probe, hidden_folder
 from async_s3copy.engine.order import FolderOrder
 from async_s3copy.engine.spans import ALL_KEYS
 from async_s3copy.model import S3Object
-from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.values import ListPage
 from tests.fakes import LONG_AGO
 from tests.harness import all_idle
 

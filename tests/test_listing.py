@@ -16,7 +16,7 @@ from async_s3copy.engine.listing import first_page
 from async_s3copy.engine.spans import ALL_KEYS, Coverage, Span
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.model import S3Object
-from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.values import ListPage
 from tests.fake_server import AWS, OTHER, Call, FakeS3, Fault, Phase
 from tests.fakes import LONG_AGO, FakeClient
 from tests.harness import all_idle, fast_options, transfer_of

@@ -12,8 +12,9 @@ import pytest
 from async_s3copy.engine.spans import ALL_KEYS, Coverage, Span
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.model import S3Location
-from async_s3copy.s3.client import ListPage, S3Client
+from async_s3copy.s3.client import S3Client
 from async_s3copy.s3.opening import open_client
+from async_s3copy.s3.values import ListPage
 from tests.fake_server import FakeS3
 from tests.harness import fast_options, transfer_of
 from tests.listings import Run, StoppedError, degradations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from async_s3copy import (
     ValidationError,
 )
 from async_s3copy.metrics import MetricsRecorder
+from async_s3copy.model import EarlierRun, Proof
 from tests.harness import Log
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -84,21 +85,29 @@ def test_the_output_has_the_schemas_keys_first_and_of_its_types() -> None:
         "seconds_throttled",
         "request_rate_limit",
         "degradations",
+        "proofs",
     }
 
 
 def test_the_output_tells_the_values() -> None:
     """Every key carries its field's value, and the whole survives JSON."""
     given = {name: number for number, name in enumerate(COUNTS, 1)} | {"total_files_found": 9}
+    proofs = {"etag": 1, "none": 2}
     rates = {"seconds_throttled": 1.5, "request_rate_limit": 3_395.5}
     output = metrics(
-        end_time=END, errors_encountered=["a", "b"], degradations={"x": 1}, **given, **rates
+        end_time=END,
+        errors_encountered=["a", "b"],
+        degradations={"x": 1},
+        proofs=proofs,
+        **given,
+        **rates,
     ).to_dict()
     assert json.loads(json.dumps(output)) == given | rates | {
         "operation_id": "id",
         "duration_seconds": 2.5,
         "errors": ["a", "b"],
         "degradations": {"x": 1},
+        "proofs": proofs,
     }
 
 
@@ -232,6 +241,23 @@ def test_a_snapshot_does_not_move() -> None:
     assert before.total_files_found == 0
     assert before.errors_encountered == []
     assert before.degradations == {}
+
+
+def test_copied_objects_are_counted_by_their_proof() -> None:
+    """Each copied object has one proof, whatever earlier runs proved; the names are plain text."""
+    recorder = MetricsRecorder("id")
+    recorder.go_on_from(EarlierRun(operation_id="id", start_time=START, proofs={"size": 4}))
+    recorder.listed(5, 50)
+    copied = outcomes()["copied"]
+    assert isinstance(copied, Copied)
+    for proof in (Proof.ETAG, Proof.SIZE, Proof.ETAG, Proof.NONE):
+        recorder.finished(replace(copied, proof=proof))
+    recorder.finished(outcomes()["failed"])
+    assert recorder.snapshot().proofs == {"etag": 2, "size": 5, "none": 1}
+    assert {type(name) for name in recorder.snapshot().proofs} == {str}
+    assert recorder.earlier().proofs == recorder.snapshot().proofs
+    recorder.forget_earlier()
+    assert recorder.snapshot().proofs == {"etag": 2, "size": 1, "none": 1}
 
 
 def test_objects_never_tried_leave_the_total() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from async_s3copy import CopyOptions, ValidationError
+from async_s3copy import CopyOptions, Overrides, Preserve, ValidationError
 from async_s3copy.options import GIB, MIB, TIB
 
 
@@ -36,6 +36,13 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "read_timeout_s": 120.0,
         "cleanup_timeout_s": 30.0,
         "max_errors_kept": 100,
+        "preserve": Preserve(),
+        "overrides": Overrides(),
+        "verify": "etag",
+        "archived": "fail",
+        "requester_pays": False,
+        "source_bucket_owner": None,
+        "destination_bucket_owner": None,
     }
 
 
@@ -74,6 +81,13 @@ def test_the_documented_relay_limit_is_true() -> None:
         ("connect_timeout_s", [0.1], [0]),
         ("read_timeout_s", [0.1], [0]),
         ("cleanup_timeout_s", [0.1], [0]),
+        ("preserve", [Preserve.everything()], [None, {}, "all"]),
+        ("overrides", [Overrides(acl="private")], [None, {}, Preserve()]),
+        ("verify", ["etag", "checksum", "none"], ["size", True, None]),
+        ("archived", ["fail", "skip"], ["restore", None]),
+        ("requester_pays", [True, False], ["requester", 1, None]),
+        ("source_bucket_owner", [None, "012345678901"], [12345678901, "1234", "a23456789012", ""]),
+        ("destination_bucket_owner", [None, "999999999999"], [999999999999, "owner"]),
     ],
 )
 def test_each_option_has_a_rule(name: str, good: list[Any], bad: list[Any]) -> None:

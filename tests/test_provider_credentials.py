@@ -23,6 +23,7 @@ from botocore.exceptions import ParamValidationError
 from async_s3copy import CredentialsError, ValidationError
 from async_s3copy.s3.ahead import shared_loader
 from async_s3copy.s3.provider_credentials import bridged_session, client_config, raise_no_session
+from async_s3copy.s3.wire.keys import KeySource
 
 pytestmark = pytest.mark.stack_b
 
@@ -312,3 +313,14 @@ def test_a_rejected_parameter_is_not_quoted() -> None:
         "botocore rejects a parameter of the request for credentials"
     )
     assert "123454321" not in "".join(traceback.format_exception(ours.value))
+
+
+async def test_keys_that_s3_refuses_are_renewed_before_their_time(clock: Clock) -> None:
+    """The blocking session would give the same keys again: they have an hour to live."""
+    credentials = await bridge(refreshing(issuer := Issuer(clock), HOUR_S))
+    source = KeySource(credentials, "source")
+    refused = await source.fetch()
+    assert refused.access_key_id == "ASIA0"
+    source.put_away(refused, "ExpiredToken")
+    assert (await source.fetch()).access_key_id == "ASIA1"
+    assert len(issuer.threads) == 1

@@ -21,7 +21,7 @@ from async_s3copy.engine.serial import SerialRest
 from async_s3copy.engine.spans import ALL_KEYS, Coverage, Span
 from async_s3copy.engine.splitting import Cut, Outlook, Splitter
 from async_s3copy.model import S3Object
-from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.values import ListPage
 from tests.fakes import LONG_AGO
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])

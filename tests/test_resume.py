@@ -376,6 +376,8 @@ async def test_an_upload_whose_creation_was_not_answered_is_looked_for(world: Wo
     world.source.faults = [
         Fault("CreateMultipartUpload", "InternalError", 500, key="out/0000", times=9, after=True),
         Fault("CreateMultipartUpload", "AccessDenied", 403, key="out/0001"),
+        # This run looks for them itself, in vain.
+        Fault("ListMultipartUploads", "AccessDenied", 403),
     ]
     operation = world.operation()
     with pytest.raises(CopyFailedError):

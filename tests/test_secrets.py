@@ -23,7 +23,8 @@ pytestmark = pytest.mark.stack_b
 OBJECTS = {"a": b"1", "b": b"2"}
 KEY, SECRET = "AKIAHUSHHUSHHUSHHUSH", "hush+hush/secretaccesskeyhushhushhushhus"
 TOKEN, EXTERNAL_ID = "hush-session-token//+==", "hush-external-id"
-SECRETS = (KEY, SECRET, TOKEN, EXTERNAL_ID)
+CUSTOMER_KEY = "aHVzaGh1c2hodXNoaHVzaGh1c2hodXNoaHVzaGh1c2g="
+SECRETS = (KEY, SECRET, TOKEN, EXTERNAL_ID, CUSTOMER_KEY)
 
 
 @pytest.fixture
@@ -64,12 +65,13 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
 
 
 def hushed(endpoint_url: str) -> Account:
-    """Return an account with all four secrets."""
+    """Return an account with all five secrets."""
     return Account(
         access_key_id=KEY,
         secret_access_key=SECRET,
         session_token=TOKEN,
         external_id=EXTERNAL_ID,
+        customer_key=CUSTOMER_KEY,
         region=REGION,
         endpoint_url=endpoint_url,
     )

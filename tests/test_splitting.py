@@ -12,7 +12,7 @@ import pytest
 from async_s3copy.engine.ranges import KeyRange, RangeTable
 from async_s3copy.engine.splitting import Confidence, Splitter
 from async_s3copy.model import S3Object
-from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.values import ListPage
 from benchmarks.simulator.keyspaces import KEYSPACES, KeySpace
 from tests.fakes import LONG_AGO
 

@@ -15,8 +15,8 @@ from async_s3copy.errors import (
     S3Error,
     ThrottledError,
 )
-from async_s3copy.s3.client import ListPage
-from async_s3copy.s3.wire import answers
+from async_s3copy.s3.values import ListPage
+from async_s3copy.s3.wire import pages
 from async_s3copy.s3.wire.http import Response
 from tests.wire_oracle import BUCKET, STYLES, Oracle
 from tests.wire_readings import MD5, READINGS, Reading, agree, error, facts, outcome, response
@@ -235,7 +235,7 @@ def test_a_page_read_in_steps_is_the_page(body: bytes) -> None:
     whole = outcome(reading, response(200, body))
 
     def stepwise(given_: Response) -> ListPage:
-        answer = answers.ListingAnswer(given_, "source", BUCKET)
+        answer = pages.ListingAnswer(given_, "source", BUCKET)
         while not answer.advance():
             pass
         return answer.page()

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from async_s3copy.s3.values import ObjectHead, ObjectProperties
 from async_s3copy.s3.wire import answers
 from async_s3copy.s3.wire.http import Response
 from tests.wire_oracle import BUCKET, STYLES, Oracle
@@ -59,6 +60,23 @@ HEADS: Final[Mapping[str, Mapping[str, str]]] = {
         "x-amz-checksum-crc32": "AAAAAA==",
         "x-amz-checksum-type": "COMPOSITE",
     },
+    "under KMS, locked, redirected": {
+        "Content-Length": "1",
+        "x-amz-server-side-encryption": "aws:kms:dsse",
+        "x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:eu-west-1:1:key/k",
+        "x-amz-server-side-encryption-bucket-key-enabled": "true",
+        "x-amz-website-redirect-location": "/elsewhere",
+        "x-amz-object-lock-mode": "GOVERNANCE",
+        "x-amz-object-lock-retain-until-date": "2030-01-01T00:00:00.000Z",
+        "x-amz-object-lock-legal-hold": "ON",
+        "x-amz-version-id": "null",
+    },
+    "archived": {"Content-Length": "1", "x-amz-storage-class": "GLACIER"},
+    "restored": {
+        "Content-Length": "1",
+        "x-amz-storage-class": "DEEP_ARCHIVE",
+        "x-amz-restore": 'ongoing-request="false", expiry-date="Fri, 21 Dec 2040 00:00:00 GMT"',
+    },
     "nothing": {},
 }
 
@@ -94,3 +112,91 @@ def test_an_odd_number_in_a_head_is_none(header: str, value: str) -> None:
     """A count that is no number counts as not told; it never crashes an answer."""
     head = answers.object_head(BUCKET, KEY, {header: value})
     assert (head.part_count, head.tag_count, head.content_length) == (None, None, 0)
+
+
+def head(headers: Mapping[str, str]) -> ObjectHead:
+    return answers.object_head(BUCKET, KEY, headers)
+
+
+def test_a_head_tells_every_property() -> None:
+    """What a copy may have to send again is all there, under the names it is written by."""
+    headers = HEADS["under KMS, locked, redirected"]
+    told = head({name.lower(): text for name, text in headers.items()})
+    assert told.properties == ObjectProperties(
+        encryption="aws:kms:dsse",
+        kms_key_id="arn:aws:kms:eu-west-1:1:key/k",
+        bucket_key_enabled=True,
+        website_redirect="/elsewhere",
+        lock_mode="GOVERNANCE",
+        lock_retain_until="2030-01-01T00:00:00.000Z",
+        legal_hold="ON",
+    )
+    assert told.object.version_id == "null"
+    assert not told.etag_is_md5
+
+
+@pytest.mark.parametrize(
+    "headers, archived",
+    [
+        ({"x-amz-storage-class": "GLACIER"}, True),
+        ({"x-amz-storage-class": "DEEP_ARCHIVE"}, True),
+        ({"x-amz-storage-class": "GLACIER_IR"}, False),
+        ({"x-amz-storage-class": "STANDARD_IA"}, False),
+        ({"x-amz-storage-class": "INTELLIGENT_TIERING"}, False),
+        (
+            {
+                "x-amz-storage-class": "INTELLIGENT_TIERING",
+                "x-amz-archive-status": "ARCHIVE_ACCESS",
+            },
+            True,
+        ),
+        ({"x-amz-storage-class": "GLACIER", "x-amz-restore": 'ongoing-request="true"'}, True),
+        (
+            {
+                "x-amz-storage-class": "GLACIER",
+                "x-amz-restore": 'ongoing-request="false", expiry-date="..."',
+            },
+            False,
+        ),
+        ({}, False),
+    ],
+)
+def test_archived_objects_are_told_apart(headers: Mapping[str, str], archived: bool) -> None:
+    """By class or archive tier, unless restored; the instant-retrieval class reads as any other."""
+    assert head(headers).archived is archived
+
+
+@pytest.mark.parametrize(
+    "headers, whole, composite, algorithm, kind",
+    [
+        ({}, {}, {}, "", ""),
+        ({"x-amz-checksum-sha1": "AA=="}, {"sha1": "AA=="}, {}, "SHA1", ""),
+        (
+            {"x-amz-checksum-crc32": "AA==", "x-amz-checksum-type": "FULL_OBJECT"},
+            {"crc32": "AA=="},
+            {},
+            "CRC32",
+            "FULL_OBJECT",
+        ),
+        (
+            {"x-amz-checksum-sha256": "AA==-3", "x-amz-checksum-type": "COMPOSITE"},
+            {},
+            {"sha256": "AA==-3"},
+            "SHA256",
+            "COMPOSITE",
+        ),
+        ({"x-amz-checksum-crc32c": "AA==-3"}, {}, {"crc32c": "AA==-3"}, "CRC32C", "COMPOSITE"),
+    ],
+)
+def test_checksums_are_of_the_object_or_of_its_parts(
+    headers: Mapping[str, str],
+    whole: Mapping[str, str],
+    composite: Mapping[str, str],
+    algorithm: str,
+    kind: str,
+) -> None:
+    """The two kinds are never mixed up; the number of parts gives away what no type tells."""
+    told = head(headers)
+    assert (told.checksums, told.composite_checksums) == (whole, composite)
+    properties = told.properties
+    assert (properties.checksum_algorithm, properties.checksum_type) == (algorithm, kind)

@@ -8,7 +8,12 @@ from typing import Any
 
 import anyio
 import pytest
-from aiobotocore.credentials import AioCredentials, AioRefreshableCredentials
+from aiobotocore.credentials import (
+    AioAssumeRoleCredentialFetcher,
+    AioCredentials,
+    AioDeferredRefreshableCredentials,
+    AioRefreshableCredentials,
+)
 from botocore.credentials import ReadOnlyCredentials
 
 from async_s3copy import CredentialsError
@@ -223,3 +228,113 @@ async def test_a_cancelled_request_leaves_its_question_to_another() -> None:
         assert slow.asked == 2
         slow.release.set()
     assert fetched == [Keys("AK2", "secret", None)] * 3
+
+
+async def test_refused_keys_are_renewed_once_though_they_say_that_they_hold() -> None:
+    """S3 has the last word on keys: the next request asks for others, and all wait for it."""
+    clock, issuer = Clock(), Issuer()
+    source = KeySource(await refreshable(issuer), "source", clock=clock)
+    old = await source.fetch()
+    issuer.release = anyio.Event()
+    for _ in range(3):
+        source.put_away(old, "ExpiredToken")
+    assert source.current() is None
+    fetched: list[Keys | str] = []
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(fetched_by, source, fetched)
+        await all_idle()
+        source.put_away(old, "ExpiredToken")  # the last of the old requests is answered
+        issuer.release.set()
+    assert fetched == [Keys("AK2", "secret", "token-2")] * 5
+    assert issuer.issued == 2
+    source.put_away(old, "ExpiredToken")
+    assert source.current() is fetched[0]
+
+
+async def test_two_sides_that_share_credentials_renew_them_once() -> None:
+    """Both sides are refused the same keys; the second one takes what the first has brought."""
+    issuer = Issuer()
+    shared = await refreshable(issuer)
+    sides = [KeySource(shared, "source", clock=Clock()), KeySource(shared, "source", clock=Clock())]
+    old = [await side.fetch() for side in sides]
+    for side, keys in zip(sides, old, strict=True):
+        side.put_away(keys, "ExpiredToken")
+        assert await side.fetch() == Keys("AK2", "secret", "token-2")
+    assert issuer.issued == 2
+
+
+@pytest.mark.parametrize(
+    "code, reason",
+    [
+        ("ExpiredToken", "the session token has expired, and there is no other"),
+        ("InvalidToken", "S3 does not accept the session token"),
+        ("TokenRefreshRequired", "S3 does not accept them any more"),
+    ],
+)
+async def test_refused_keys_without_others_are_never_handed_out_again(
+    code: str, reason: str
+) -> None:
+    """Static keys cannot be renewed: each request fails before it is sent."""
+    source = KeySource(AioCredentials("AK", "secret", "token"), "source", clock=Clock())
+    source.put_away(await source.fetch(), code)
+    for _ in range(2):
+        with pytest.raises(CredentialsError, match=reason):
+            await source.fetch()
+        assert source.current() is None
+
+
+async def test_keys_refused_while_they_are_asked_for_are_asked_for_again() -> None:
+    """A look that began before the refusal brings the old keys, which proves nothing."""
+    clock, issuer = Clock(), Issuer()
+    credentials = await refreshable(issuer)
+    source = KeySource(credentials, "source", clock=clock)
+    old = await source.fetch()
+    clock.now_s += 2
+    reached, go_on = anyio.Event(), anyio.Event()
+    ask, held_up = credentials.get_frozen_credentials, [True]
+
+    async def slowly() -> ReadOnlyCredentials:
+        frozen = await ask()
+        if held_up.pop() if held_up else False:
+            reached.set()
+            await go_on.wait()
+        return frozen
+
+    credentials.get_frozen_credentials = slowly
+    fetched: list[Keys | str] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(fetched_by, source, fetched)
+        await reached.wait()
+        source.put_away(old, "ExpiredToken")
+        go_on.set()
+    assert fetched == [Keys("AK2", "secret", "token-2")]
+
+
+async def test_a_roles_keys_do_not_come_again_from_where_they_were_kept() -> None:
+    """botocore keeps what STS has issued until it expires; what was refused is forgotten there."""
+    issued = 0
+
+    class Sts:
+        async def __aenter__(self) -> Sts:
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+        async def assume_role(self, **_: object) -> dict[str, Any]:
+            nonlocal issued
+            issued += 1
+            expires = datetime.now(UTC) + timedelta(hours=1)
+            fields = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+            return {"Credentials": {**dict.fromkeys(fields, f"V{issued}"), "Expiration": expires}}
+
+    fetcher = AioAssumeRoleCredentialFetcher(
+        lambda *_, **__: Sts(), AioCredentials("AK", "secret"), "arn:aws:iam::111111111111:role/r"
+    )
+    credentials = AioDeferredRefreshableCredentials(
+        refresh_using=fetcher.fetch_credentials, method="assume-role"
+    )
+    source = KeySource(credentials, "source", clock=Clock())
+    source.put_away(await source.fetch(), "ExpiredToken")
+    assert await source.fetch() == Keys("V2", "V2", "V2")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiobotocore.session import AioSession
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_s3copy.s3.wire.http import (
-    ReadTimeoutError,
-)
+from async_s3copy import Account, CopyOptions, S3ConnectionError
+from async_s3copy.s3.boto import BotoClient
+from async_s3copy.s3.session import s3_client_context
+from async_s3copy.s3.wire.http import ReadTimeoutError
 from async_s3copy.s3.wire.patience import patience
 from tests.raw_server import OK, raw_server
+from tests.virtual_time import VirtualLoop, run
 from tests.wire_pools import (
     GET_REQUEST,
     Timers,
@@ -89,6 +92,28 @@ async def test_an_upload_that_moves_is_a_sign_of_life() -> None:
         timers.tick(ticks)
         await peer.send(OK)
         assert (await sending).status == 200
+
+
+def test_a_drip_has_an_end_on_the_reference_client_too() -> None:
+    """aiohttp forgives an answer any drip; after twenty read timeouts it counts as lost."""
+
+    async def drip(loop: VirtualLoop) -> float:
+        async def for_ever(**_: object) -> None:
+            await asyncio.Event().wait()
+
+        session = AioSession()
+        session.set_credentials("AK", "secret")
+        account = Account(session=session, region="eu-west-1", endpoint_url="http://127.0.0.1:9")
+        options = CopyOptions(read_timeout_s=30)
+        async with s3_client_context(session, account, options) as entered:
+            entered.meta.events.register("before-send.s3", for_ever)
+            began = loop.time()
+            with pytest.raises(S3ConnectionError, match="20 read timeouts") as caught:
+                await BotoClient(entered, "source", session).head_object("b", "k")
+        assert caught.value.code == "ReadTimeout"
+        return loop.time() - began
+
+    assert run(drip) == pytest.approx(600, abs=2)
 
 
 @given(st.floats(0.01, 3600))

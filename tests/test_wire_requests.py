@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from async_s3copy.errors import ValidationError
 from async_s3copy.model import unquoted
+from async_s3copy.s3.acl import PERMISSIONS
 from async_s3copy.s3.boto import BotoClient
-from async_s3copy.s3.client import ByteRange, CompletedPart, CopySource, ObjectProperties
 from async_s3copy.s3.uploads import Marker
+from async_s3copy.s3.values import ByteRange, CompletedPart, CopySource, ObjectProperties
 from async_s3copy.s3.wire.http import Request
 from async_s3copy.s3.wire.requests import RequestBuilder
 from async_s3copy.s3.wire.sigv4 import Keys, is_signed_with
@@ -43,6 +44,7 @@ pytestmark = pytest.mark.stack_b
 _NOT_OURS: Final = ("user-agent", "amz-sdk-invocation-id", "amz-sdk-request", "expect")
 _NOT_BOTOCORES: Final = ("user-agent", "host")
 _LENGTH: Final = "content-length"
+SOURCE: Final = CopySource(bucket="s", key="k")
 MD5: Final = hashlib.md5(b"body").digest()
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -78,11 +80,29 @@ properties = st.builds(
     metadata=st.dictionaries(names, header_texts, max_size=4),
     tags=st.dictionaries(texts, texts, max_size=3),
     storage_class=st.sampled_from(["", "STANDARD_IA", "GLACIER"]),
+    checksum_algorithm=st.sampled_from(["", "CRC64NVME", "SHA256"]),
+    checksum_type=st.sampled_from(["", "FULL_OBJECT", "COMPOSITE"]),
+    encryption=st.sampled_from(["", "AES256", "aws:kms", "aws:kms:dsse"]),
+    kms_key_id=header_texts,
+    bucket_key_enabled=st.sampled_from([None, True, False]),
+    website_redirect=header_texts,
+    lock_mode=st.sampled_from(["", "GOVERNANCE", "COMPLIANCE"]),
+    lock_retain_until=st.sampled_from(["", "2030-01-01T00:00:00.000Z"]),
+    legal_hold=st.sampled_from(["", "ON", "OFF"]),
+    acl=st.sampled_from(["", "bucket-owner-full-control"]),
+    grants=st.dictionaries(st.sampled_from(PERMISSIONS), header_texts),
+)
+checksums = st.dictionaries(
+    st.sampled_from(["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]),
+    st.binary(min_size=4, max_size=32).map(lambda digest: b64encode(digest).decode()),
+    max_size=2,
 )
 ranges = st.builds(ByteRange, st.integers(0, 2**40), st.integers(0, 2**40))
 numbers = st.integers(1, 10_000)
 bodies = st.binary(max_size=100)
-parts = st.lists(st.builds(CompletedPart, numbers, header_texts.map(unquoted)), min_size=1)
+parts = st.lists(
+    st.builds(CompletedPart, numbers, header_texts.map(unquoted), checksums), min_size=1
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +153,9 @@ def calls(draw: st.DrawFn) -> Pair:
     upload, number = draw(texts.filter(bool)), draw(numbers)
     version = draw(st.none() | texts.filter(bool))
     body = draw(bodies)
-    made = [
-        both(
+    # Each is drawn only when it is the one: most of the time goes into drawing.
+    made: list[Callable[[], Pair]] = [
+        lambda: both(
             "list_page",
             None,
             draw(texts),
@@ -142,37 +163,70 @@ def calls(draw: st.DrawFn) -> Pair:
             start_after=draw(st.none() | texts),
             max_keys=draw(st.integers(0, 1_000)),
         ),
-        both(
+        lambda: both(
             "head_object",
             key,
             version_id=version,
             part_number=draw(st.none() | numbers),
             checksums=flag,
         ),
-        reading(
+        lambda: reading(
             key,
             version_id=version,
             if_match=draw(header_texts),
             byte_range=draw(st.none() | ranges),
         ),
-        both("get_object_tagging", key, version_id=version),
-        both(
+        lambda: both("get_object_tagging", key, version_id=version),
+        lambda: both(
             "copy_object",
             key,
             draw(sources),
-            storage_class=draw(st.sampled_from(["", "GLACIER"])),
+            draw(properties),
+            replaces_metadata=draw(st.booleans()),
+            replaces_tags=draw(st.booleans()),
             if_none_match=flag,
         ),
-        both("create_multipart_upload", key, draw(properties)),
-        both("copy_part", key, upload, number, source=draw(sources), byte_range=draw(ranges)),
-        both("upload_part", key, upload, number, body, md5=hashlib.md5(body).digest()),
-        both("complete_multipart_upload", key, upload, draw(parts), if_none_match=flag),
-        both("abort_multipart_upload", key, upload),
-        both("count_parts", key, upload),
-        uploads_page(key, Marker(draw(st.none() | keys), draw(st.none() | texts.filter(bool)))),
-        both("put_object", key, body, draw(properties), md5=MD5, if_none_match=flag),
+        lambda: both("create_multipart_upload", key, draw(properties)),
+        lambda: both(
+            "copy_part", key, upload, number, source=draw(sources), byte_range=draw(ranges)
+        ),
+        lambda: both(
+            "upload_part",
+            key,
+            upload,
+            number,
+            body,
+            md5=hashlib.md5(body).digest(),
+            checksums=draw(checksums),
+        ),
+        lambda: both("complete_multipart_upload", key, upload, draw(parts), if_none_match=flag),
+        lambda: both("abort_multipart_upload", key, upload),
+        lambda: both("count_parts", key, upload),
+        lambda: uploads_page(
+            key, Marker(draw(st.none() | keys), draw(st.none() | texts.filter(bool)))
+        ),
+        lambda: both(
+            "put_object",
+            key,
+            body,
+            draw(properties),
+            md5=MD5,
+            checksums=draw(checksums),
+            if_none_match=flag,
+        ),
+        lambda: both("get_object_acl", key, version_id=version),
+        lambda: both(
+            "list_versions",
+            None,
+            draw(texts),
+            key_marker=draw(st.none() | texts),
+            version_marker=draw(st.none() | texts),
+            max_keys=draw(st.integers(0, 1_000)),
+        ),
+        lambda: both("get_bucket_versioning", None),
+        lambda: both("delete_object", key),
     ]
-    return draw(st.sampled_from(made))
+    return draw(st.sampled_from(made))()
 
 
 @pytest.fixture(scope="module", params=STYLES, ids=lambda style: style.name)
@@ -241,7 +295,7 @@ def test_a_carriage_return_in_a_tag_survives_xml(style: Style) -> None:
     [
         lambda b, v: b.copy_object("k", CopySource(bucket="s", key="k", if_match=v)),
         lambda b, v: b.copy_object("k", CopySource(bucket="s", key="k", version_id=v)),
-        lambda b, v: b.copy_object("k", CopySource(bucket="s", key="k"), storage_class=v),
+        lambda b, v: b.copy_object("k", SOURCE, ObjectProperties(storage_class=v)),
         lambda b, v: b.create_multipart_upload("k", ObjectProperties(metadata={"m": v})),
         lambda b, v: b.create_multipart_upload("k", ObjectProperties(headers={"expires": v})),
         lambda b, v: b.create_multipart_upload("k", ObjectProperties(metadata={v: "m"})),

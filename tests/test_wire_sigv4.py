@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_s3copy.errors import ValidationError
-from async_s3copy.s3.client import ByteRange, CopySource, ObjectProperties
+from async_s3copy.s3.values import ByteRange, CopySource, ObjectProperties
 from async_s3copy.s3.wire.requests import RequestBuilder
 from async_s3copy.s3.wire.route import Origin, Route
 from async_s3copy.s3.wire.sigv4 import (

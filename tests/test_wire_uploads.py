@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_s3copy import AccessDeniedError, Account, CopyOptions, InvalidResponseError
-from async_s3copy.s3.client import ObjectProperties, OpenUpload, S3Client
+from async_s3copy.s3.client import S3Client
 from async_s3copy.s3.heads import EPOCH
 from async_s3copy.s3.opening import open_client
 from async_s3copy.s3.uploads import Marker, UploadPage
+from async_s3copy.s3.values import ObjectProperties, OpenUpload
 from tests.fault_answers import error, raw
 from tests.fault_server import FaultServer, run_fault_server
 from tests.hostile_keys import HOSTILE_KEYS, MOTO, SEAWEEDFS

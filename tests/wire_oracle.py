@@ -25,9 +25,11 @@ from async_s3copy import Account, CopyOptions
 from async_s3copy.errors import S3Error
 from async_s3copy.s3.boto import BotoClient
 from async_s3copy.s3.session import s3_client_context, s3_session
+from async_s3copy.s3.terms import NO_TERMS, Terms
 from async_s3copy.s3.wire.http import Request
 from async_s3copy.s3.wire.requests import RequestBuilder
 from async_s3copy.s3.wire.route import Origin, Route
+from async_s3copy.s3.wire.signed import TermsOf
 from async_s3copy.s3.wire.sigv4 import Keys
 
 NOW: Final = datetime(2024, 2, 29, 23, 59, 58, tzinfo=UTC)
@@ -98,9 +100,10 @@ class Style:
         }
         return Route(**{**given, **changes})
 
-    def builder(self) -> RequestBuilder:
+    def builder(self, terms: TermsOf | None = None) -> RequestBuilder:
         """Return a builder of requests at the fixed moment."""
-        return RequestBuilder(self.route(), Keys(ACCESS_KEY_ID, SECRET, self.token), clock=clock)
+        keys = Keys(ACCESS_KEY_ID, SECRET, self.token)
+        return RequestBuilder(self.route(), keys, terms=terms, clock=clock)
 
 
 STYLES: Final = (
@@ -137,9 +140,10 @@ class Oracle:
 
     Args:
         style: How it addresses its bucket.
+        terms: On what terms it speaks to it.
     """
 
-    def __init__(self, style: Style) -> None:
+    def __init__(self, style: Style, terms: Terms = NO_TERMS) -> None:
         self.style = style
         self._loop = asyncio.new_event_loop()
         self._answer: AioAWSResponse | None = None
@@ -156,7 +160,7 @@ class Oracle:
         self._context = s3_client_context(session, account, CopyOptions())
         client = self._run(self._context.__aenter__())
         client.meta.events.register("before-send.s3", self._before_send)
-        self._client = BotoClient(client, "source", session)
+        self._client = BotoClient(client, "source", session, terms)
 
     def close(self) -> None:
         """Close the client and the loop."""

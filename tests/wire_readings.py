@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from async_s3copy.errors import S3Error
-from async_s3copy.s3.client import ByteRange, CopySource, ObjectProperties
-from async_s3copy.s3.wire import answers
+from async_s3copy.s3.values import ByteRange, CopySource, ObjectProperties
+from async_s3copy.s3.wire import answers, pages
 from async_s3copy.s3.wire.http import Response
 from tests.wire_oracle import BUCKET, Call, Oracle
-from tests.wire_samples import COPY_RESULTS, LISTINGS
+from tests.wire_samples import ACL, COPY_RESULTS, LISTINGS, VERSIONS
 
 KEY: Final = "a/key"
 UPLOAD: Final = "upload-id"
@@ -41,7 +41,7 @@ class Reading:
 READINGS: Final = {
     "ListObjectsV2": Reading(
         lambda c: c.list_page(BUCKET, ""),
-        lambda r: answers.list_page(r, "source", BUCKET),
+        lambda r: pages.list_page(r, "source", BUCKET),
         LISTINGS["AWS"],
         "ListBucketResult",
     ),
@@ -112,6 +112,28 @@ READINGS: Final = {
         "<Upload><Key>a/key%20</Key><UploadId>x3</UploadId></Upload>"
         "<IsTruncated>false</IsTruncated></ListMultipartUploadsResult>",
         "ListMultipartUploadsResult",
+    ),
+    "ListObjectVersions": Reading(
+        lambda c: c.list_versions(BUCKET, ""),
+        lambda r: pages.version_page(r, "source", BUCKET, ""),
+        VERSIONS["AWS"],
+        "ListVersionsResult",
+    ),
+    "GetBucketVersioning": Reading(
+        lambda c: c.get_bucket_versioning(BUCKET),
+        lambda r: answers.get_bucket_versioning(r, "source", BUCKET),
+        "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>",
+        "VersioningConfiguration",
+    ),
+    "GetObjectAcl": Reading(
+        lambda c: c.get_object_acl(BUCKET, KEY),
+        lambda r: answers.get_object_acl(r, "source", BUCKET, KEY),
+        ACL,
+        "AccessControlPolicy",
+    ),
+    "DeleteObject": Reading(
+        lambda c: c.delete_object(BUCKET, KEY),
+        lambda r: answers.delete_object(r, "source", BUCKET, KEY),
     ),
     "PutObject": Reading(
         lambda c: c.put_object(BUCKET, KEY, b"", ObjectProperties(), md5=b"x" * 16),

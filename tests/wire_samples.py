@@ -83,6 +83,65 @@ COPY_RESULTS: Final = {
     ),
 }
 
+_XSI: Final = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+ACL: Final = (
+    f"{_DECLARATION}\n<AccessControlPolicy {_NS}><Owner><ID>o1</ID></Owner><AccessControlList>"
+    f'<Grant><Grantee {_XSI} xsi:type="CanonicalUser"><ID>o1</ID><DisplayName>me</DisplayName>'
+    "</Grantee><Permission>FULL_CONTROL</Permission></Grant>"
+    f'<Grant><Grantee {_XSI} xsi:type="Group"><URI>http://acs.amazonaws.com/groups/g</URI>'
+    "</Grantee><Permission>READ</Permission></Grant>"
+    f'<Grant><Grantee {_XSI} xsi:type="CanonicalUser"><ID>o2</ID></Grantee>'
+    "<Permission>READ</Permission></Grant>"
+    f'<Grant><Grantee {_XSI} xsi:type="CanonicalUser"><ID>o2</ID></Grantee>'
+    "<Permission>WRITE</Permission></Grant></AccessControlList></AccessControlPolicy>"
+)
+
+
+def version(key: str, version_id: str | None, second: int, *, latest: bool = False) -> str:
+    """Return one version as a listing tells of it."""
+    told = "" if version_id is None else f"<VersionId>{version_id}</VersionId>"
+    return (
+        f"<Version><Key>{key}</Key>{told}<IsLatest>{str(latest).lower()}</IsLatest>"
+        f"<LastModified>2024-01-02T03:04:{second:02}.000Z</LastModified>"
+        f"<ETag>&quot;{_MD5}&quot;</ETag><Size>{second}</Size>"
+        "<StorageClass>STANDARD</StorageClass><Owner><ID>o</ID></Owner></Version>"
+    )
+
+
+def marker(key: str, version_id: str, second: int, *, latest: bool = False) -> str:
+    """Return one delete marker as a listing tells of it."""
+    return (
+        f"<DeleteMarker><Key>{key}</Key><VersionId>{version_id}</VersionId>"
+        f"<IsLatest>{str(latest).lower()}</IsLatest>"
+        f"<LastModified>2024-01-02T03:04:{second:02}.000Z</LastModified></DeleteMarker>"
+    )
+
+
+def versions(*entries: str, members: str = "<IsTruncated>false</IsTruncated>") -> str:
+    """Return a page of versions."""
+    inner = f"<Name>bucket</Name>{members}{''.join(entries)}"
+    return f"{_DECLARATION}\n<ListVersionsResult {_NS}>{inner}</ListVersionsResult>"
+
+
+# "a b" has been deleted, and was an object before; "c" is older than versioning.
+VERSIONS: Final = {
+    "AWS": versions(
+        marker("a+b", "v3", 5, latest=True),
+        version("a+b", "v2", 4),
+        marker("a+b", "v1", 3),
+        version("a+b", "null", 2),
+        version("c", "null", 1, latest=True),
+        members="<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>",
+    ),
+    "delete markers apart": versions(
+        version("a b", "v2", 4),
+        version("a b", "null", 2),
+        version("c", None, 1, latest=True),
+        marker("a b", "v3", 5, latest=True),
+        marker("a b", "v1", 3),
+    ),
+}
+
 BOMB: Final = (
     '<?xml version="1.0"?><!DOCTYPE r ['
     + '<!ENTITY e0 "ha">'

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from async_s3copy.api import copy
     from async_s3copy.errors import (
         AccessDeniedError,
+        ClockSkewError,
         CopyCancelledError,
         CopyFailedError,
         CredentialsError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         OutageError,
         PreconditionFailedError,
         RetryableS3Error,
+        RunEndingError,
         S3ConnectionError,
         S3CopyError,
         S3Error,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         Failed,
         OperationState,
         Outcome,
+        Proof,
         S3Location,
         S3Object,
         Skipped,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from async_s3copy.observer import Observer
     from async_s3copy.operation import S3CopyOperation
     from async_s3copy.options import CopyOptions
+    from async_s3copy.preserve import Overrides, Preserve
     from async_s3copy.s3.account import Account
     from async_s3copy.shards import split_prefix
 
@@ -56,6 +60,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AccessDeniedError",
     "Account",
+    "ClockSkewError",
     "Copied",
     "CopyCancelledError",
     "CopyFailedError",
@@ -74,8 +79,12 @@ __all__ = [
     "OperationStateError",
     "OutageError",
     "Outcome",
+    "Overrides",
     "PreconditionFailedError",
+    "Preserve",
+    "Proof",
     "RetryableS3Error",
+    "RunEndingError",
     "S3ConnectionError",
     "S3CopyError",
     "S3CopyOperation",
@@ -94,6 +103,7 @@ __all__ = [
 ]
 
 _MODEL = "async_s3copy.model"
+_PRESERVE = "async_s3copy.preserve"
 _HOME_OF = {
     "Account": "async_s3copy.s3.account",
     "Copied": _MODEL,
@@ -103,6 +113,9 @@ _HOME_OF = {
     "Observer": "async_s3copy.observer",
     "OperationState": _MODEL,
     "Outcome": _MODEL,
+    "Overrides": _PRESERVE,
+    "Preserve": _PRESERVE,
+    "Proof": _MODEL,
     "S3CopyOperation": "async_s3copy.operation",
     "S3Location": _MODEL,
     "S3Object": _MODEL,

@@ -18,8 +18,10 @@ Foreign exceptions (botocore, aiohttp) stop at ``async_s3copy.s3`` and become on
     │       ├── ThrottledError      503 SlowDown and its relatives
     │       ├── S3ConnectionError   no complete response arrived
     │       └── InvalidResponseError  a response arrived that S3 does not send
-    ├── OutageError                 nothing succeeds at an endpoint: the operation ends
-    ├── CredentialsError            one side has no usable credentials
+    ├── RunEndingError              no object's fault, and every object would meet it: the run ends
+    │   ├── OutageError             nothing succeeds at an endpoint
+    │   ├── CredentialsError        one side has no usable credentials, or none any more
+    │   └── ClockSkewError          this machine's clock is too far from the server's
     ├── SourceChangedError          the object was overwritten after it was listed
     ├── ObjectRejectedError         no request can copy it: a key too long, an object too large
     ├── IntegrityError              what arrived is not what was there
@@ -29,10 +31,12 @@ Foreign exceptions (botocore, aiohttp) stop at ``async_s3copy.s3`` and become on
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from async_s3copy.metrics import TransferMetrics
     from async_s3copy.model import Failed
@@ -85,6 +89,10 @@ class S3Error(S3CopyError):
     retryable: bool = False
     after_unknown: bool = False
     """Whether an earlier attempt of the same request may have been carried out all the same."""
+    superseded: bool = False
+    """Whether it is about keys, or a clock, that no further request will be signed with."""
+    server_time: datetime | None = None
+    """The server's time when it answered, where it said so."""
 
     def __init__(
         self,
@@ -165,7 +173,14 @@ class InvalidResponseError(RetryableS3Error):
     """Report a response S3 does not send: broken XML, a success without its ETag."""
 
 
-class OutageError(S3CopyError):
+class RunEndingError(S3CopyError):
+    """Report what is no object's fault and would befall every object: it ends the operation.
+
+    The objects not tried to the end are not called failed; a checkpoint lets another run go on.
+    """
+
+
+class OutageError(RunEndingError):
     """Report that an endpoint has failed every request for too long: the operation ends.
 
     It is about the server, not about an object: the objects not tried are not called failed.
@@ -197,8 +212,11 @@ class OutageError(S3CopyError):
         )
 
 
-class CredentialsError(S3CopyError):
-    """Report that one side has no usable credentials; says which side, never which credentials."""
+class CredentialsError(RunEndingError):
+    """Report that one side has no usable credentials; says which side, never which credentials.
+
+    In mid-run it stands for keys that have expired or were withdrawn, and cannot be renewed.
+    """
 
     def __init__(self, side: Side, reason: str) -> None:
         super().__init__(side, reason)
@@ -209,6 +227,32 @@ class CredentialsError(S3CopyError):
         return f"{self.side} credentials: {self.reason}"
 
 
+class ClockSkewError(RunEndingError):
+    """Report that this machine's clock is too far from the server's for S3 to accept signatures.
+
+    Args:
+        side: The side whose server refused.
+        ahead_s: Seconds that this machine's clock is ahead of the server's, negative where it is
+            behind; ``None`` where the server did not tell its time.
+    """
+
+    def __init__(self, side: Side, ahead_s: float | None) -> None:
+        super().__init__(side, ahead_s)
+        self.side: Side = side
+        self.ahead_s = ahead_s
+
+    def __str__(self) -> str:
+        if self.ahead_s is None:
+            difference = "differs too much from"
+        else:
+            direction = "ahead of" if self.ahead_s > 0 else "behind"
+            difference = f"is {timedelta(seconds=round(abs(self.ahead_s)))} {direction}"
+        return (
+            f"this machine's clock {difference} that of the {self.side} server, "
+            "which accepts signatures of the last and the next 15 minutes only: set the clock"
+        )
+
+
 class SourceChangedError(S3CopyError):
     """Report an object overwritten between listing and copy, twice; nothing mixed was written."""
 
@@ -216,7 +260,10 @@ class SourceChangedError(S3CopyError):
 
 
 class IntegrityError(S3CopyError):
-    """Report bytes that are not the source's; raised before they become a destination object."""
+    """Report bytes that are not the source's.
+
+    Of relayed bytes before they become an object; of a copy after it has arrived: it stays there.
+    """
 
     code = "IntegrityMismatch"
 

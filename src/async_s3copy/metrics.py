@@ -68,6 +68,7 @@ class TransferMetrics:
             nothing was held back. A user's own cap counts in neither.
         degradations: What could not be done as asked, by name, with the number of objects it
             concerns; each kind is also logged once as a warning.
+        proofs: How many of the copied objects are proven by what, by the values of ``Proof``.
 
     Raises:
         ValidationError: Negative counts, an end that is not after the start, or an ended operation
@@ -90,6 +91,7 @@ class TransferMetrics:
     seconds_throttled: float = 0.0
     request_rate_limit: float | None = None
     degradations: Mapping[str, int] = field(default_factory=dict)
+    proofs: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.operation_id:
@@ -147,6 +149,7 @@ class TransferMetrics:
             "seconds_throttled": self.seconds_throttled,
             "request_rate_limit": self.request_rate_limit,
             "degradations": dict(self.degradations),
+            "proofs": dict(self.proofs),
         }
 
 
@@ -174,7 +177,7 @@ class MetricsRecorder:
         self._now = now
         self._start_time = now()
         self._end_time: datetime | None = None
-        self._degradations: Counter[str] = Counter()
+        self._degradations, self._proofs = Counter[str](), Counter[str]()
         self._notices: set[str] = set()
         self.failures: list[Failed] = []
         self._errors: list[str] = []
@@ -223,6 +226,7 @@ class MetricsRecorder:
             end_time=self._end_time,
             errors_encountered=list(self._errors),
             degradations=dict(self._degradations),
+            proofs={str(p): n for p, n in (self._proofs + Counter(earlier.proofs)).items()},
             total_files_found=self._found + copied + skipped,
             files_copied_successfully=self._copied + copied,
             files_failed=self._failed,
@@ -274,6 +278,7 @@ class MetricsRecorder:
                 self._copied += 1
                 self._bytes += outcome.source.size
                 self._relayed += outcome.method is CopyMethod.RELAY
+                self._proofs[outcome.proof] += 1
             case Skipped():
                 self._skipped += 1
             case Failed():

@@ -95,6 +95,8 @@ class S3Object:
             a listing does not tell.
         storage_class: Storage class as listed; empty when the server names none.
         version_id: Version; ``None`` for the current one.
+        delete_marker: Whether it is a delete marker, which has no bytes; only in a listing of
+            versions.
 
     Raises:
         ValidationError: A field breaks its rule.
@@ -108,6 +110,7 @@ class S3Object:
     metadata: Mapping[str, str] | None = field(default=None, hash=False)
     storage_class: str = ""
     version_id: str | None = None
+    delete_marker: bool = False
 
     def __post_init__(self) -> None:
         if not _is_text(self.bucket):
@@ -119,7 +122,9 @@ class S3Object:
             raise ValidationError("last_modified", self.last_modified, "be a datetime")
         if self.last_modified.tzinfo is None:
             object.__setattr__(self, "last_modified", self.last_modified.replace(tzinfo=UTC))
-        rules.check_etag("etag", self.etag)
+        # A delete marker has no bytes, and so no ETag.
+        if self.etag or not self.delete_marker:
+            rules.check_etag("etag", self.etag)
 
     @classmethod
     def reported(  # noqa: PLR0917 - one call per listed key: keywords cost time
@@ -132,6 +137,7 @@ class S3Object:
         metadata: Mapping[str, str] | None = None,
         storage_class: str = "",
         version_id: str | None = None,
+        delete_marker: bool = False,
     ) -> S3Object:
         """Build an object from what a server said, without the constructor's checks.
 
@@ -149,6 +155,7 @@ class S3Object:
         set_field(new, "metadata", metadata)
         set_field(new, "storage_class", storage_class)
         set_field(new, "version_id", version_id)
+        set_field(new, "delete_marker", delete_marker)
         return new
 
     def __str__(self) -> str:
@@ -174,8 +181,23 @@ class SkipReason(StrEnum):
 
     EXISTS = "exists"
     """The destination key exists and ``overwrite=False``."""
+    ARCHIVED = "archived"
+    """The source object is archived and not restored, and ``archived="skip"``."""
     ROOT_MARKER = "root_marker"
     """The source prefix's own zero-byte marker maps to the bucket's root, which has no key."""
+
+
+class Proof(StrEnum):
+    """What proves that an object arrived as it was, from the strongest to the weakest."""
+
+    CHECKSUM = "checksum"
+    """The full-object checksums of source and destination are equal."""
+    ETAG = "etag"
+    """The ETags are equal, and both tell of the bytes; or relayed bytes hash to the source's."""
+    SIZE = "size"
+    """The sizes are equal, and the number of parts where there are parts."""
+    NONE = "none"
+    """Nothing was compared: S3 said that it copied the object that was listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +210,8 @@ class Copied:
         etag: The destination's ETag, unquoted.
         method: How it travelled.
         parts: Parts of the multipart copy or upload; 0 for a single request.
+        proof: What proves that it arrived as it was.
+        version_id: Version the destination gave it; ``None`` in a bucket without versioning.
     """
 
     source: S3Object
@@ -195,6 +219,13 @@ class Copied:
     etag: str
     method: CopyMethod
     parts: int = 0
+    proof: Proof = Proof.NONE
+    version_id: str | None = None
+
+    @property
+    def etag_kept(self) -> bool:
+        """Whether the destination's ETag is the source's."""
+        return unquoted(self.source.etag) == self.etag != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +273,7 @@ class EarlierRun:
         requests_throttled: Answers that said SlowDown or the like.
         seconds_throttled: Seconds in which requests were held back.
         degradations: What could not be done as asked, by name.
+        proofs: Objects that arrived, by what proves it.
     """
 
     operation_id: str
@@ -255,6 +287,7 @@ class EarlierRun:
     requests_throttled: int = 0
     seconds_throttled: float = 0.0
     degradations: Mapping[str, int] = field(default_factory=dict)
+    proofs: Mapping[str, int] = field(default_factory=dict)
 
     COUNTS: ClassVar = (
         "files_copied_successfully",
@@ -266,6 +299,7 @@ class EarlierRun:
         "requests_throttled",
         "seconds_throttled",
         "degradations",
+        "proofs",
     )
     """What there is to count, named as in the metrics."""
 
@@ -277,6 +311,7 @@ class EarlierRun:
             files_skipped=0,
             files_relayed=0,
             total_bytes_transferred=0,
+            proofs={},
         )
 
     def counts(self) -> dict[str, Any]:
@@ -292,9 +327,9 @@ class EarlierRun:
             ValidationError: A number is negative.
         """
         counts = dict(counts)
-        degradations = {str(kind): n for kind, n in dict(counts.pop("degradations", {})).items()}
+        degradations, proofs = (_named(counts.pop(n, {})) for n in ("degradations", "proofs"))
         seconds = counts.pop("seconds_throttled", 0.0)
-        for name, value in (counts | degradations).items():
+        for name, value in (counts | degradations | proofs).items():
             rules.check_int(name, value, 0)
         if not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
             raise TypeError(seconds)
@@ -303,5 +338,10 @@ class EarlierRun:
             start_time=start_time,
             seconds_throttled=seconds,
             degradations=degradations,
+            proofs=proofs,
             **counts,
         )
+
+
+def _named(counts: Any) -> dict[str, Any]:
+    return {str(name): number for name, number in dict(counts).items()}

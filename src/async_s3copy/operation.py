@@ -13,6 +13,7 @@ import anyio.lowlevel
 
 from async_s3copy import rules
 from async_s3copy.engine.checkpoint import Checkpoint, CopyScope
+from async_s3copy.engine.choice import check_range, check_versions, versions_of
 from async_s3copy.engine.journal import Journal
 from async_s3copy.engine.plan import KeyMapping
 from async_s3copy.engine.report import Report
@@ -86,6 +87,10 @@ class S3CopyOperation:
             Only where ``recursive``.
         up_to: Copy only keys up to this one, itself included; ``None``, the default, goes on to
             the last. With ``start_after`` a half-open range: ranges that meet share no key.
+        version_id: Version of the one object to copy; ``None``, the default: the current one.
+        pin_versions: Copy each object in the version that a (serial) listing of versions shows.
+            Default ``False``: one overwritten meanwhile is read anew. Only where ``recursive``.
+        all_versions: Copy all versions, oldest first, and delete markers. Default ``False``.
         resume_from: What ``checkpoint()`` returned in an earlier run of this copy, which may have
             been killed: only what was left is copied. Keeps the operation's id, start and counts.
         on_checkpoint: Stores a checkpoint; awaited every ``checkpoint_interval_s``, before a
@@ -114,6 +119,9 @@ class S3CopyOperation:
         report: str | Path | None = None,
         start_after: str | None = None,
         up_to: str | None = None,
+        version_id: str | None = None,
+        pin_versions: bool = False,
+        all_versions: bool = False,
         resume_from: Mapping[str, Any] | None = None,
         on_checkpoint: StoreCheckpoint | None = None,
         checkpoint_interval_s: float = 10.0,
@@ -129,6 +137,9 @@ class S3CopyOperation:
         self.overwrite = overwrite
         self.start_after = start_after
         self.up_to = up_to
+        self.version_id = version_id
+        self.pin_versions = pin_versions
+        self.all_versions = all_versions
         self.resume_from = resume_from
         self.checkpoint_interval_s = checkpoint_interval_s
         self.options = options or CopyOptions()
@@ -197,7 +208,14 @@ class S3CopyOperation:
         rules.check_int("batch_size", self.batch_size, 1, rules.MAX_BATCH_SIZE)
         if self.source_key is None and not self.recursive:
             raise ValidationError("source_key", None, "name an object unless recursive=True")
-        self._check_range()
+        check_range(self.start_after, self.up_to, recursive=self.recursive)
+        check_versions(
+            self.version_id,
+            pin_versions=self.pin_versions,
+            all_versions=self.all_versions,
+            recursive=self.recursive,
+            overwrite=self.overwrite,
+        )
         rules.check_seconds("checkpoint_interval_s", self.checkpoint_interval_s)
         if self.resume_from is not None:
             Checkpoint.from_dict(self.resume_from).check_scope(self._scope_of_copy())
@@ -207,15 +225,6 @@ class S3CopyOperation:
                     "be None outside Airflow, which alone can resolve it: pass source/destination"
                 )
                 raise ValidationError(name, getattr(self, name), rule)
-
-    def _check_range(self) -> None:
-        for name in ("start_after", "up_to"):
-            value = rules.check_key(name, getattr(self, name))
-            if value is not None and not self.recursive:
-                raise ValidationError(name, value, "be None unless recursive=True")
-        if self.up_to is not None and self.up_to <= (self.start_after or ""):
-            rule = f"be greater than start_after, {self.start_after!r}"
-            raise ValidationError("up_to", self.up_to, rule)
 
     async def run(self) -> TransferMetrics:
         """Validate, copy, and return the final metrics; an operation runs once.
@@ -333,7 +342,8 @@ class S3CopyOperation:
             S3Location(self.destination_bucket, self.destination_key),
             self.recursive,
         )
-        return CopyScope(mapping, Span(self.start_after, self.up_to))
+        versions = versions_of(pin_versions=self.pin_versions, all_versions=self.all_versions)
+        return CopyScope(mapping, Span(self.start_after, self.up_to), versions, self.version_id)
 
     def _mapping_text(self) -> str:
         mapping = self._scope_of_copy().mapping

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from async_s3copy import rules
 from async_s3copy.errors import ValidationError
+from async_s3copy.preserve import Overrides, Preserve
 
 Method = Literal["auto", "server_side", "relay"]
 ClientChoice = Literal["auto", "wire", "boto"]
+Verify = Literal["etag", "checksum", "none"]
+Archived = Literal["fail", "skip"]
+
+_ACCOUNT_ID = re.compile(r"\d{12}")
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -85,6 +91,21 @@ class CopyOptions:
             may think for a minute over a large CopyObject before its first byte.
         cleanup_timeout_s: Time for aborting the open uploads of one object after a failure or a
             cancellation, in seconds. Default 30.
+        preserve: What of an object travels with its bytes. The default carries what costs no
+            request of its own.
+        overrides: What is written instead of the source's own properties. Default: nothing.
+        verify: How the arrival of an object is proven. ``"etag"``, the default, compares ETags
+            where both can be compared, which costs no request; ``"checksum"`` compares full-object
+            checksums, or sizes where there are none to compare, for one or two HEADs an object;
+            ``"none"`` compares nothing. Each object's proof is told in its outcome.
+        archived: What becomes of an object that is archived (S3 Glacier Flexible Retrieval, Deep
+            Archive, or an archive tier of Intelligent-Tiering) and not restored: ``"fail"``, the
+            default, reports it; ``"skip"`` counts it as skipped.
+        requester_pays: Whether the requester pays for requests to either bucket. Default ``False``:
+            who pays should be decided, not found out.
+        source_bucket_owner: Account id, 12 digits, that must own the source bucket: S3 refuses
+            every request otherwise. Default ``None``: any.
+        destination_bucket_owner: Account id that must own the destination bucket; likewise.
         max_errors_kept: Failures kept in memory and in the metrics. Default 100; each one is also
             handed to the observer and the report, so none is lost.
 
@@ -112,11 +133,22 @@ class CopyOptions:
     read_timeout_s: float = 120.0
     cleanup_timeout_s: float = 30.0
     max_errors_kept: int = 100
+    preserve: Preserve = field(default_factory=Preserve)
+    overrides: Overrides = field(default_factory=Overrides)
+    verify: Verify = "etag"
+    archived: Archived = "fail"
+    requester_pays: bool = False
+    source_bucket_owner: str | None = None
+    destination_bucket_owner: str | None = None
 
     def __post_init__(self) -> None:
         _check_choice("method", self.method, get_args(Method))
         _check_choice("client", self.client, get_args(ClientChoice))
+        _check_choice("verify", self.verify, get_args(Verify))
+        _check_choice("archived", self.archived, get_args(Archived))
         rules.check_bool("fail_fast", self.fail_fast)
+        rules.check_bool("requester_pays", self.requester_pays)
+        self._check_fidelity()
         rules.check_int("max_concurrent_requests", self.max_concurrent_requests, 1, 10_000)
         if self.max_requests_per_second is not None:
             rules.check_rate("max_requests_per_second", self.max_requests_per_second)
@@ -134,6 +166,16 @@ class CopyOptions:
             "cleanup_timeout_s",
         ):
             rules.check_seconds(name, getattr(self, name))
+
+    def _check_fidelity(self) -> None:
+        for name, kind in (("preserve", Preserve), ("overrides", Overrides)):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ValidationError(name, value, f"be of the class {kind.__name__}")
+        for name in ("source_bucket_owner", "destination_bucket_owner"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and _ACCOUNT_ID.fullmatch(value)):
+                raise ValidationError(name, value, "be an AWS account id of 12 digits, as a string")
 
     def _check_sizes(self) -> None:
         for name, high in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import anyio.to_thread
 from airflow.providers.amazon.aws.hooks import base_aws
@@ -16,6 +16,10 @@ from async_s3copy.errors import S3CopyError, Side, ValidationError
 from async_s3copy.s3.account import Account
 from async_s3copy.s3.provider_credentials import bridged_session, client_config, raise_no_session
 from async_s3copy.s3.redact import redact_debug_logs
+
+CUSTOMER_KEY_EXTRA: Final = "sse_customer_secret_key"
+"""Field of a connection's extra that holds the key of its objects (SSE-C) in base64; Airflow masks
+fields with ``secret`` in their name."""
 
 
 async def resolve_account(
@@ -30,7 +34,9 @@ async def resolve_account(
 
     Endpoint, Region, role, profile, certificate checks and everything else a connection of the
     amazon provider can hold mean what they mean there, a custom ``[aws] session_factory``
-    included. Credentials that expire are refreshed for as long as the account is used.
+    included. Its extra may also hold ``sse_customer_secret_key``: the key that its bucket's objects
+    are encrypted with on the server (SSE-C), in base64. Credentials that expire are refreshed for
+    as long as the account is used.
 
     The connection is looked up by the calling task itself, without blocking: call this before
     starting any other. Whatever blocks, such as the request for a role, takes place in a thread,
@@ -109,7 +115,9 @@ class _Wanted:
         session = base_aws.SessionFactory(
             conn=wrapper, region_name=wrapper.region_name, config=wrapper.botocore_config
         ).create_session()
+        extra = {} if self.connection is None else self.connection.extra_dejson
         return Account(
+            customer_key=extra.get(CUSTOMER_KEY_EXTRA),
             session=bridged_session(session),
             region=session.region_name,
             endpoint_url=wrapper.get_service_endpoint_url("s3") or None,

@@ -66,6 +66,15 @@ class CopyEnded:
         }
         return {**_storable(shown), "checkpoint": checkpoint}
 
+    def sentence(self) -> str:
+        """Return what a failed task says: why, and the first failures, a line each."""
+        lines = [self.message, *(f"  {failure}" for failure in self.failures)]
+        count = (self.metrics or {}).get("files_failed", 0)
+        hidden = count - len(self.failures)
+        if self.failures and hidden > 0:
+            lines.append(f"  ... and {hidden:,} more")
+        return "\n".join(lines)
+
 
 CopyEvent: TypeAlias = CopySucceeded | CopyEnded
 

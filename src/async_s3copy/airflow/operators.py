@@ -20,14 +20,15 @@ from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
 
 from async_s3copy import rules
 from async_s3copy.airflow import checkpoints, parameters
-from async_s3copy.airflow.events import CopyEnded, CopyEvent, CopySucceeded, parse_event
+from async_s3copy.airflow.events import CopyEvent, CopySucceeded, parse_event
 from async_s3copy.airflow.lineage import copy_lineage
 from async_s3copy.airflow.links import S3DestinationLink
-from async_s3copy.airflow.payload import CopyPayload, plain_options
+from async_s3copy.airflow.payload import CopyPayload, as_plain
 from async_s3copy.airflow.rendered import switch
 from async_s3copy.airflow.triggers import S3CopyTrigger
 from async_s3copy.errors import ValidationError
 from async_s3copy.options import ClientChoice, CopyOptions, Method
+from async_s3copy.preserve import Overrides, Preserve
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -71,6 +72,12 @@ class S3CopyOperator(AwsToAwsBaseOperator):
             ``up_to`` it is what ``split_prefix`` returns, for ``expand_kwargs``. Not templated:
             these are keys found in the bucket, and a key that looks like a template must be none.
         up_to: Copy only keys up to this one, itself included; ``None`` (default) to the last.
+        version_id: (t) Version of the one object to copy; ``None`` (default) for the current one.
+        all_versions: (t) Copy every version, oldest first, and delete markers. Default ``False``.
+        pin_versions: (t) Copy each object in the version the listing shows. Default ``False``.
+        preserve: (t) What travels with the bytes, as ``Preserve`` or a dictionary of its fields.
+        overrides: (t) What is written instead of the source's own, as ``Overrides`` or a dictionary
+            of its fields. ``None``, the default of both, takes the options'.
         deferrable: Copy on the triggerer. Default: ``[operators] default_deferrable``. A copy of a
             second or two is better off on the worker.
         method: (t) ``"auto"``, ``"server_side"`` or ``"relay"``; ``None`` takes the options'.
@@ -123,6 +130,11 @@ class S3CopyOperator(AwsToAwsBaseOperator):
         "dest_aws_conn_id",
         "batch_size",
         "overwrite",
+        "version_id",
+        "all_versions",
+        "pin_versions",
+        "preserve",
+        "overrides",
         "method",
         "client",
         "max_concurrent_requests",
@@ -133,11 +145,11 @@ class S3CopyOperator(AwsToAwsBaseOperator):
         "region_name",
         "verify",
     )
-    template_fields_renderers = {"options": "json"}  # noqa: RUF012 - as Airflow declares it
+    template_fields_renderers = dict.fromkeys(("options", "preserve", "overrides"), "json")
     operator_extra_links = (S3DestinationLink(),)
     ui_color = "#d5e8f7"
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - one statement a parameter
         self,
         *,
         source_bucket: str | None = None,
@@ -151,6 +163,11 @@ class S3CopyOperator(AwsToAwsBaseOperator):
         overwrite: bool | str = True,
         start_after: str | None = None,
         up_to: str | None = None,
+        version_id: str | None = None,
+        all_versions: bool | str = False,
+        pin_versions: bool | str = False,
+        preserve: Preserve | Mapping[str, Any] | None = None,
+        overrides: Overrides | Mapping[str, Any] | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         method: Method | None = None,
         client: ClientChoice | None = None,
@@ -178,6 +195,11 @@ class S3CopyOperator(AwsToAwsBaseOperator):
         self.overwrite = overwrite
         self.start_after = start_after
         self.up_to = up_to
+        self.version_id = version_id
+        self.all_versions = all_versions
+        self.pin_versions = pin_versions
+        self.preserve = as_plain(preserve)
+        self.overrides = as_plain(overrides)
         self.deferrable = deferrable
         self.method = method
         self.client = client
@@ -187,7 +209,7 @@ class S3CopyOperator(AwsToAwsBaseOperator):
         self.timeout = timeout
         self.checkpoint_interval_s = checkpoint_interval_s
         self.resume = resume
-        self.options = plain_options(options) if isinstance(options, CopyOptions) else options
+        self.options = as_plain(options)
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
@@ -209,7 +231,7 @@ class S3CopyOperator(AwsToAwsBaseOperator):
             TaskDeferred: The copy goes on in the triggerer.
         """
         try:
-            payload = parameters.read_payload(self, is_mapped=_is_mapped(context))
+            payload = parameters.read_payload(self, is_mapped=parameters.is_mapped(context))
             payload.check()
             resume = rules.check_bool("resume", switch(self.resume))
         except ValidationError as error:
@@ -282,11 +304,7 @@ class S3CopyOperator(AwsToAwsBaseOperator):
         return copy_lineage(*parameters.read_locations(self))
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
-        """Return the same, with what was copied.
-
-        Args:
-            task_instance: Not looked at.
-        """
+        """Return the same, with what was copied; ``task_instance`` is not looked at."""
         return copy_lineage(*parameters.read_locations(self), self._metrics)
 
     def _resumed(self, payload: CopyPayload, context: Context) -> CopyPayload:
@@ -327,19 +345,5 @@ class S3CopyOperator(AwsToAwsBaseOperator):
         if ended.checkpoint is not None:
             checkpoints.store(context, dict(ended.checkpoint))
         if ended.status == "timeout":
-            raise AirflowTaskTimeout(_sentence(ended))
-        raise AirflowException(_sentence(ended))
-
-
-def _is_mapped(context: Context) -> bool:
-    index = getattr(context.get("ti"), "map_index", None)
-    return index is not None and index >= 0
-
-
-def _sentence(ended: CopyEnded) -> str:
-    lines = [ended.message, *(f"  {failure}" for failure in ended.failures)]
-    count = (ended.metrics or {}).get("files_failed", 0)
-    hidden = count - len(ended.failures)
-    if ended.failures and hidden > 0:
-        lines.append(f"  ... and {hidden:,} more")
-    return "\n".join(lines)
+            raise AirflowTaskTimeout(ended.sentence())
+        raise AirflowException(ended.sentence())

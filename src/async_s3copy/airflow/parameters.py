@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from async_s3copy import rules
 from async_s3copy.airflow.payload import CopyPayload
-from async_s3copy.airflow.rendered import integer, key_bound, location, number, switch
+from async_s3copy.airflow.rendered import (
+    integer,
+    key_bound,
+    location,
+    number,
+    optional,
+    switch,
+)
 from async_s3copy.errors import ValidationError
 from async_s3copy.model import S3Location
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from async_s3copy.airflow.operators import S3CopyOperator
 
 
@@ -44,6 +53,9 @@ def read_payload(operator: S3CopyOperator, *, is_mapped: bool) -> CopyPayload:
         overwrite=switch(operator.overwrite),
         start_after=key_bound("start_after", operator.start_after, is_mapped=is_mapped),
         up_to=key_bound("up_to", operator.up_to, is_mapped=is_mapped),
+        version_id=optional(operator.version_id),
+        all_versions=switch(operator.all_versions),
+        pin_versions=switch(operator.pin_versions),
         options=_read_options(operator),
         region_name=operator.region_name,
         verify=operator.verify,
@@ -77,6 +89,12 @@ def read_timeout_s(timeout: float | timedelta | None) -> float | None:
     return rules.check_seconds("timeout", seconds)
 
 
+def is_mapped(context: Context) -> bool:
+    """Return whether the task that runs is one of a mapped one."""
+    index = getattr(context.get("ti"), "map_index", None)
+    return index is not None and index >= 0
+
+
 def range_text(payload: CopyPayload) -> str:
     """Return which keys of its prefix a copy takes, to follow its places; empty where all."""
     after = f", after {payload.start_after!r}" if payload.start_after else ""
@@ -91,6 +109,8 @@ def _read_options(operator: S3CopyOperator) -> Mapping[str, Any]:
         "max_concurrent_requests": integer(operator.max_concurrent_requests),
         "max_requests_per_second": number(operator.max_requests_per_second),
         "fail_fast": switch(operator.fail_fast),
+        "preserve": operator.preserve,
+        "overrides": operator.overrides,
     }
     given = {name: value for name, value in named.items() if value is not None}
     if operator.options is None:

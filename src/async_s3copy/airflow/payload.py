@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from async_s3copy import rules
 from async_s3copy.errors import ValidationError
 from async_s3copy.options import CopyOptions
+from async_s3copy.preserve import Overrides, Preserve
 from async_s3copy.s3.account import Account
 
 if TYPE_CHECKING:
@@ -17,6 +20,11 @@ if TYPE_CHECKING:
     from async_s3copy.operation import S3CopyOperation
 
 OnCheckpoint: TypeAlias = Callable[[dict[str, Any]], Awaitable[object]]
+
+_NESTED: Final[Mapping[str, type[Preserve | Overrides]]] = {
+    "preserve": Preserve,
+    "overrides": Overrides,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +49,11 @@ class CopyPayload:
         overwrite: Replace existing objects. Default ``True``.
         start_after: Copy only keys after this one; ``None`` (default) from the first.
         up_to: Copy only keys up to this one, itself included; ``None`` (default) to the last.
-        options: Fields of ``CopyOptions`` that differ from their defaults.
+        version_id: Version of the one object to copy; ``None`` (default) for the current one.
+        all_versions: Copy every version, oldest first, and delete markers. Default ``False``.
+        pin_versions: Copy each object in the version that the listing shows. Default ``False``.
+        options: Fields of ``CopyOptions`` that differ from their defaults; ``preserve`` and
+            ``overrides`` are mappings of theirs.
         region_name: Region of both buckets; ``None`` (default) takes the connections'.
         verify: TLS verification as the amazon provider has it; ``None`` takes the connections'.
         botocore_config: Arguments of a botocore ``Config``; ``None`` takes the connections'.
@@ -63,6 +75,9 @@ class CopyPayload:
     overwrite: bool = True
     start_after: str | None = None
     up_to: str | None = None
+    version_id: str | None = None
+    all_versions: bool = False
+    pin_versions: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     region_name: str | None = None
     verify: bool | str | None = None
@@ -148,6 +163,9 @@ class CopyPayload:
             observer=observer,
             start_after=self.start_after,
             up_to=self.up_to,
+            version_id=self.version_id,
+            all_versions=self.all_versions,
+            pin_versions=self.pin_versions,
             resume_from=resume_from,
             on_checkpoint=on_checkpoint,
             checkpoint_interval_s=self.checkpoint_interval_s,
@@ -160,9 +178,14 @@ class CopyPayload:
 
 def plain_options(options: CopyOptions) -> dict[str, Any]:
     """Return the fields of the options that differ from their defaults: ``CopyPayload.options``."""
-    chosen = {each.name: getattr(options, each.name) for each in fields(options)}
-    usual = CopyOptions()
-    return {name: value for name, value in chosen.items() if value != getattr(usual, name)}
+    return _differing(options, CopyOptions())
+
+
+def as_plain(value: object) -> Any:
+    """Return options, a policy or overrides as plain JSON; anything else as it is."""
+    if isinstance(value, CopyOptions | Preserve | Overrides):
+        return _differing(value, type(value)())
+    return value
 
 
 def read_options(plain: object) -> CopyOptions:
@@ -171,13 +194,41 @@ def read_options(plain: object) -> CopyOptions:
     Raises:
         ValidationError: A name that ``CopyOptions`` does not have, or a value that breaks its rule.
     """
+    given = _known("options", plain, CopyOptions)
+    for name, kind in _NESTED.items():
+        if name in given and not isinstance(given[name], kind):
+            given[name] = kind(**_known(name, given[name], kind))
+    return CopyOptions(**given)
+
+
+def _differing(value: Any, usual: Any) -> dict[str, Any]:
+    chosen = {each.name: getattr(value, each.name) for each in fields(value)}
+    return {
+        name: _plain_value(name, each)
+        for name, each in chosen.items()
+        if each != getattr(usual, name)
+    }
+
+
+def _plain_value(name: str, value: Any) -> Any:
+    if isinstance(value, Preserve | Overrides):
+        return as_plain(value)
+    if isinstance(value, datetime):
+        # As the header says it; the other one is an instant that any form of ISO 8601 tells.
+        in_http = name == "expires"
+        return format_datetime(value.astimezone(UTC), usegmt=True) if in_http else value.isoformat()
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _known(name: str, plain: object, kind: Any) -> dict[str, Any]:
     if not isinstance(plain, Mapping):
-        raise ValidationError("options", plain, "be a mapping of names of CopyOptions to values")
-    known = {each.name for each in fields(CopyOptions)}
-    for name in plain:
-        if name not in known:
-            raise ValidationError("options", name, "hold names of CopyOptions only")
-    return CopyOptions(**plain)
+        rule = f"be a mapping of names of {kind.__name__} to values"
+        raise ValidationError(name, plain, rule)
+    known = {each.name for each in fields(kind)}
+    for each in plain:
+        if each not in known:
+            raise ValidationError(name, each, f"hold names of {kind.__name__} only")
+    return dict(plain)
 
 
 def _check_name(name: str, value: object) -> None:

@@ -87,3 +87,8 @@ def number(value: Any) -> Any:
     """
     whole = integer(value)
     return float(whole) if isinstance(whole, str) and _NUMBER.fullmatch(whole) else whole
+
+
+def optional(value: Any) -> Any:
+    """Return a text, or ``None`` for ``"None"``, where no text of that kind is ``"None"``."""
+    return None if value == _NONE else value

@@ -7,16 +7,21 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import anyio
 
-from async_s3copy.cli.summary import failed_text, interrupted_text, summary_lines
+from async_s3copy.cli.summary import (
+    failed_text,
+    interrupted_text,
+    may_be_open_text,
+    summary_lines,
+)
 from async_s3copy.cli.views import TICK_INTERVAL_S, View, print_line, stderr_console
 from async_s3copy.errors import CopyCancelledError, CopyFailedError, S3CopyError
-from async_s3copy.model import OperationState
+from async_s3copy.model import OperationState, S3Location
 
 if TYPE_CHECKING:
     from async_s3copy.cli.checkpoint_file import CheckpointFile
@@ -147,12 +152,17 @@ class _Stop:
     def _stop_at_once(self, received: signal.Signals) -> NoReturn:
         with suppress(OSError):
             self._view.close()
-            print_error(f"stopped at once: uploads may have been left open{self._hint()}")
+            print_error(f"stopped at once{may_be_open_text(self._open_uploads())}{self._hint()}")
             if self._as_json:
                 print_json(self._operation.metrics)
             sys.stderr.flush()
         # Not sys.exit: the clean-up that is under way would be waited for.
         os._exit(EXIT_SIGNAL + received)
+
+    def _open_uploads(self) -> Sequence[tuple[str, str | None]]:
+        bucket = self._operation.destination_bucket
+        uploads = self._operation.checkpoint().get("uploads", ())
+        return [(str(S3Location(bucket, key)), upload_id) for key, upload_id in uploads]
 
 
 @contextmanager

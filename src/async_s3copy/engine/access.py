@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.errors import (
@@ -13,7 +14,7 @@ from async_s3copy.errors import (
     ValidationError,
 )
 from async_s3copy.model import CopyMethod, S3Location, S3Object
-from async_s3copy.s3.client import ByteRange
+from async_s3copy.s3.values import ByteRange
 
 _NOT_IMPLEMENTED: Final = ("NotImplemented", "MethodNotAllowed", "UnsupportedOperation")
 # What servers other than AWS answer for ever to a call they do not know.
@@ -62,29 +63,39 @@ async def _probe(transfer: Transfer, sample: S3Object, max_attempts: int) -> Non
             raise
 
 
+class Refusal(NamedTuple):
+    """Why a server-side copy was refused, and what is left to try.
+
+    Attributes:
+        error: Says what is wrong.
+        may_relay: Whether the bytes could still travel through this process.
+        about_tags: Whether it may be the tags, which could be read and sent instead of carried.
+    """
+
+    error: S3Error
+    may_relay: bool = False
+    about_tags: bool = False
+
+
 async def explain_refusal(
     transfer: Transfer, item: S3Object, target: S3Location, error: S3Error
-) -> tuple[bool, S3Error]:
-    """Find out why a server-side copy was refused, for three more requests at most.
+) -> Refusal:
+    """Find out why a server-side copy was refused, for two more requests at most.
 
     S3's bare AccessDenied does not tell whether the destination's principal lacks a permission on
     the source or on the destination. Other servers do not implement UploadPartCopy, or do not find
     a key that is there.
-
-    Returns:
-        Whether the bytes could still travel through this process, and the error that says what is
-        wrong.
     """
     if error.operation not in ("CopyObject", "UploadPartCopy"):
-        return False, error
+        return Refusal(error)
     if isinstance(error, AccessDeniedError):
         return await _explain_denial(transfer, item, target, error)
     if isinstance(error, NoSuchKeyError | NoSuchBucketError):
-        return await _is_there(transfer, item), error
+        return Refusal(error, await _is_there(transfer, item))
     if error.status in (405, 501) or error.code in _NOT_IMPLEMENTED:
-        return True, error
+        return Refusal(error, may_relay=True)
     broken = error.code in _BROKEN and not transfer.destination.endpoint.is_aws
-    return broken, error
+    return Refusal(error, broken)
 
 
 def fall_back(transfer: Transfer, item: S3Object, error: S3Error) -> None:
@@ -104,34 +115,53 @@ def fall_back(transfer: Transfer, item: S3Object, error: S3Error) -> None:
 
 async def _explain_denial(
     transfer: Transfer, item: S3Object, target: S3Location, denied: AccessDeniedError
-) -> tuple[bool, AccessDeniedError]:
+) -> Refusal:
     if not denied.permission and denied.code != "AccessDenied":
-        return False, denied  # the credentials themselves were refused
-    missing = await _missing_on_source(transfer, item)
-    if missing:
-        return True, _named(denied, missing, str(item), "source")
+        return Refusal(denied)  # the credentials themselves were refused
+    if not await _may_read(transfer, item):
+        missing = "s3:GetObject (and kms:Decrypt, if it is encrypted with a KMS key)"
+        return Refusal(_named(denied, missing, str(item), "source"), may_relay=True)
+    about_tags = False
+    if denied.operation == "CopyObject" and not transfer.fidelity.single.replaces_tags:
+        tags = await _tags_as_destination(transfer, item)
+        if isinstance(tags, AccessDeniedError):
+            missing = tags.permission or "s3:GetObjectTagging"
+            return Refusal(_named(denied, missing, str(item), "source"), True, True)
+        about_tags = bool(tags)
+    return Refusal(denied_to_write(denied, target), False, about_tags)
+
+
+def denied_to_write(denied: AccessDeniedError, target: S3Location) -> AccessDeniedError:
+    """Say of a denied copy whose source may be read what the destination's principal lacks."""
     permissions = "s3:PutObject (and s3:PutObjectTagging for tags, and the use of its KMS key)"
-    return False, _named(denied, permissions, str(target), "destination")
+    return _named(denied, permissions, str(target), "destination")
 
 
-async def _missing_on_source(transfer: Transfer, item: S3Object) -> str:
-    """Name what the destination's credentials lack for reading an object; empty for nothing."""
+async def _may_read(transfer: Transfer, item: S3Object) -> bool:
+    """Tell whether the destination's credentials may read an object; they may, unless denied."""
     try:
         await _read_as_destination(transfer, item)
-        head = await transfer.head_source(item)
-        if head.tag_count:
-            await transfer.governor.call(
-                lambda: transfer.destination.get_object_tagging(
-                    item.bucket, item.key, version_id=item.version_id
-                )
-            )
-    except AccessDeniedError as error:
-        if error.operation == "GetObject":
-            return "s3:GetObject (and kms:Decrypt, if it is encrypted with a KMS key)"
-        return error.permission if error.side == "destination" else ""
+    except AccessDeniedError:
+        return False
     except S3Error:
-        return ""
-    return ""
+        return True  # whatever it is, it is no denial
+    return True
+
+
+async def _tags_as_destination(
+    transfer: Transfer, item: S3Object
+) -> Mapping[str, str] | AccessDeniedError:
+    """Read an object's tags as S3 would for a copy; none where the reason is another."""
+    try:
+        return await transfer.governor.call(
+            lambda: transfer.destination.get_object_tagging(
+                item.bucket, item.key, version_id=item.version_id
+            )
+        )
+    except AccessDeniedError as error:
+        return error
+    except S3Error:
+        return {}
 
 
 async def _is_there(transfer: Transfer, item: S3Object) -> bool:

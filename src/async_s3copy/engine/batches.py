@@ -5,29 +5,34 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import anyio
 
 from async_s3copy.engine.spans import Span
 from async_s3copy.model import S3Object
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Objects handed over together.
+class Batch(Generic[T]):
+    """Objects handed over together; or the histories of as many keys.
 
     Attributes:
         objects: They; at least one.
         span: The keys of the listing that they are all of; ``None`` where that cannot be told.
     """
 
-    objects: Sequence[S3Object]
+    objects: Sequence[T]
     span: Span | None = None
 
 
-def batches(objects: Sequence[S3Object], span: Span | None, batch_size: int) -> list[Batch]:
+def batches(
+    objects: Sequence[S3Object], span: Span | None, batch_size: int
+) -> list[Batch[S3Object]]:
     """Cut a page's objects, and its span with them, into batches; the last may be smaller."""
-    cut: list[Batch] = []
+    cut: list[Batch[S3Object]] = []
     after = None if span is None else span.after
     for first in range(0, len(objects), batch_size):
         chosen = objects[first : first + batch_size]
@@ -45,7 +50,7 @@ def _ignore(span: Span) -> None:
     """Nobody asks how far the workers are."""
 
 
-class BatchQueue:
+class BatchQueue(Generic[T]):
     """Hand batches of objects from the listers to many workers.
 
     A lister waits while ``max_batches`` whole batches are queued. A worker takes one object at a
@@ -59,8 +64,8 @@ class BatchQueue:
     def __init__(self, max_batches: int, begun: Callable[[Span], object] = _ignore) -> None:
         self._max_batches = max_batches
         self._begun = begun
-        self._batches: deque[Batch] = deque()
-        self._current: deque[S3Object] = deque()
+        self._batches: deque[Batch[T]] = deque()
+        self._current: deque[T] = deque()
         self._closed = False
         self._fed = False
         self._workers = _Waiters()
@@ -72,7 +77,7 @@ class BatchQueue:
         return len(self._batches)
 
     @property
-    def current(self) -> Iterable[S3Object]:
+    def current(self) -> Iterable[T]:
         """The objects of the batch that workers are taking, those not taken yet."""
         return self._current
 
@@ -86,7 +91,7 @@ class BatchQueue:
         """Whether at least half of the batches that may wait do."""
         return len(self._batches) * 2 >= self._max_batches
 
-    async def put(self, batch: Batch) -> None:
+    async def put(self, batch: Batch[T]) -> None:
         """Queue a batch; wait while the queue is full."""
         while len(self._batches) >= self._max_batches:
             await self._listers.wait()
@@ -99,7 +104,7 @@ class BatchQueue:
         self._closed = True
         self._workers.wake(len(self._workers))
 
-    async def take(self) -> S3Object | None:
+    async def take(self) -> T | None:
         """Take the next object; wait for one; ``None`` once the queue is closed and empty.
 
         Does not yield to the event loop where an object is there.
@@ -115,7 +120,7 @@ class BatchQueue:
                 await self._workers.wait()
         return current.popleft()
 
-    def _begin(self, batch: Batch) -> None:
+    def _begin(self, batch: Batch[T]) -> None:
         self._current.extend(batch.objects)
         if batch.span is not None:
             self._begun(batch.span)

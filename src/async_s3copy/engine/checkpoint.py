@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 from async_s3copy.engine.plan import KeyMapping
 from async_s3copy.engine.spans import Span
@@ -16,6 +16,10 @@ VERSION: Final = 1
 """Of the JSON; another one is refused."""
 
 T = TypeVar("T")
+
+Versions: TypeAlias = Literal["current", "pinned", "all"]
+"""What of each key is copied: what is current when it is copied, what was current when it was
+listed, or every version there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,27 @@ class CopyScope:
     Attributes:
         mapping: Source and destination.
         bounds: The keys under the source prefix that are copied.
+        versions: What of each key is copied.
+        version_id: The one version that is copied; ``None`` for what ``versions`` says.
     """
 
     mapping: KeyMapping
     bounds: Span = field(default_factory=Span)
+    versions: Versions = "current"
+    version_id: str | None = None
 
     def __str__(self) -> str:
         kind = "recursively " if self.mapping.recursive else ""
         after, until = self.bounds.after, self.bounds.until
         keys = "" if self.bounds == Span() else f" (start_after={after!r}, up_to={until!r})"
-        return f"{kind}{self.mapping.source} to {self.mapping.destination}{keys}"
+        return f"{kind}{self.mapping.source} to {self.mapping.destination}{keys}{self._which}"
+
+    @property
+    def _which(self) -> str:
+        if self.version_id is not None:
+            return f" (version_id={self.version_id!r})"
+        names = {"current": "", "pinned": " (pin_versions=True)", "all": " (all_versions=True)"}
+        return names[self.versions]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +106,19 @@ class Checkpoint:
             "failed": list(self.failed),
             "uploads": [[upload.key, upload.upload_id] for upload in self.uploads],
             "metrics": self.earlier.counts(),
+            **self._versions(),
+        }
+
+    def _versions(self) -> dict[str, Any]:
+        """Name what differs from a copy of what is current: older checkpoints do not speak of it.
+
+        In a checkpoint that does not, both fields have their defaults.
+        """
+        usual = CopyScope(self.scope.mapping)
+        return {
+            name: getattr(self.scope, name)
+            for name in ("versions", "version_id")
+            if getattr(self.scope, name) != getattr(usual, name)
         }
 
     @classmethod
@@ -119,6 +147,8 @@ class Checkpoint:
                     read("recursive", _boolean),
                 ),
                 Span(read("start_after", _optional_text), read("up_to", _optional_text)),
+                read("versions", _which_versions, "current"),
+                read("version_id", _optional_text, None),
             ),
             remaining=read("remaining", _spans),
             pending=read("pending", _texts),
@@ -137,6 +167,22 @@ class Checkpoint:
         """
         if self.scope != scope:
             raise ValidationError(name, str(self.scope), f"be a checkpoint of this copy, {scope}")
+        stray = next(self._strays(), None)
+        if stray is not None:
+            raise ValidationError(name, repr(stray), f"name keys of this copy only, {scope}")
+
+    def _strays(self) -> Iterator[str]:
+        """Find keys that no run of this copy has noted.
+
+        From a forged checkpoint, objects nobody asked for would be copied, and others' uploads
+        aborted.
+        """
+        mapping = self.scope.mapping
+        source, destination = mapping.source.key or "", mapping.destination.key or ""
+        for key in (*self.pending, *self.failed):
+            if not (key.startswith(source) if mapping.recursive else key == source):
+                yield key
+        yield from (each.key for each in self.uploads if not each.key.startswith(destination))
 
 
 class _Fields:
@@ -146,8 +192,11 @@ class _Fields:
         self._name = name
         self._value = value
 
-    def __call__(self, field_name: str, reader: Callable[[Any], T]) -> T:
+    def __call__(self, field_name: str, reader: Callable[[Any], T], *absent: object) -> T:
+        """Read a field; ``absent`` stands for one that is not there, which else is an error."""
         try:
+            if absent and field_name not in self._value:
+                return reader(absent[0])
             return reader(self._value[field_name])
         except (KeyError, TypeError, ValueError):
             found = type(self._value.get(field_name)).__name__
@@ -169,6 +218,13 @@ def _text(value: object) -> str:
 
 def _optional_text(value: object) -> str | None:
     return None if value is None else _text(value)
+
+
+def _which_versions(value: object) -> Versions:
+    for each in get_args(Versions):
+        if each == value:
+            return each  # type: ignore[no-any-return]  # one of the Literal's own values
+    raise ValueError(value)
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -29,10 +29,11 @@ from async_s3copy.engine.governor import Governor
 from async_s3copy.errors import AccessDeniedError, NoSuchKeyError, PreconditionFailedError, S3Error
 from async_s3copy.metrics import MetricsRecorder
 from async_s3copy.model import S3Location
-from async_s3copy.s3.client import ObjectHead, S3Client
+from async_s3copy.s3.client import S3Client
+from async_s3copy.s3.values import ObjectHead, Written
 
 Write = Literal["copy", "put", "complete"]
-Send = Callable[[bool], Awaitable[str]]
+Send = Callable[[bool], Awaitable[Written]]
 _REJECTIONS = ("NotImplemented", "InvalidArgument", "InvalidRequest", "MethodNotAllowed")
 
 
@@ -72,16 +73,16 @@ class OverwriteGuard:
         self._support: defaultdict[Write, _Support] = defaultdict(lambda: known)
         self._finding_out = anyio.Lock()
 
-    async def write(self, kind: Write, target: S3Location, send: Send) -> str:
+    async def write(self, kind: Write, target: S3Location, send: Send) -> Written:
         """Send a write under the guard.
 
         Args:
             kind: Which write; support for the condition differs between them.
             target: The key it writes.
-            send: Sends it, with the condition or without; returns the new ETag.
+            send: Sends it, with the condition or without; returns what S3 says of it.
 
         Returns:
-            The ETag.
+            What S3 says of the object that was written.
 
         Raises:
             DestinationExists: The key is taken; nothing was written.
@@ -153,7 +154,7 @@ class OverwriteGuard:
             raise
         return next((ObjectHead(object=o) for o in page.objects if o.key == key), None)
 
-    async def _conditional(self, target: S3Location, send: Send) -> str:
+    async def _conditional(self, target: S3Location, send: Send) -> Written:
         try:
             return await send(True)
         except PreconditionFailedError as error:
@@ -162,18 +163,20 @@ class OverwriteGuard:
                 raise DestinationExists from error
             raise
 
-    async def _find_out(self, kind: Write, target: S3Location, send: Send) -> str:
-        etag = await self._conditional_or_unprotected(kind, target, send)
+    async def _find_out(self, kind: Write, target: S3Location, send: Send) -> Written:
+        written = await self._conditional_or_unprotected(kind, target, send)
         if self._support[kind] is _Support.UNKNOWN:
             try:
-                etag = await send(True)
+                written = await send(True)
             except PreconditionFailedError:
                 self._support[kind] = _Support.HONOURED
             else:
                 self._ignores(kind)
-        return etag
+        return written
 
-    async def _conditional_or_unprotected(self, kind: Write, target: S3Location, send: Send) -> str:
+    async def _conditional_or_unprotected(
+        self, kind: Write, target: S3Location, send: Send
+    ) -> Written:
         try:
             return await self._conditional(target, send)
         except S3Error as error:
@@ -182,7 +185,7 @@ class OverwriteGuard:
             self._ignores(kind)
             return await self._unprotected(send)
 
-    async def _unprotected(self, send: Send) -> str:
+    async def _unprotected(self, send: Send) -> Written:
         self._recorder.degraded(
             "unprotected_writes",
             "this server does not honour If-None-Match: existing objects are looked up before each "

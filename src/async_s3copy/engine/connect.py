@@ -13,6 +13,7 @@ import anyio.to_thread
 from async_s3copy.options import CopyOptions
 from async_s3copy.s3.account import Account
 from async_s3copy.s3.client import S3Client
+from async_s3copy.s3.terms import NO_TERMS, Terms
 
 _OPENING: Final = "async_s3copy.s3.opening"
 
@@ -23,6 +24,7 @@ async def connected(
     destination: Account,
     options: CopyOptions,
     count: Callable[[bool], object],
+    terms: Terms = NO_TERMS,
 ) -> AsyncIterator[tuple[S3Client, S3Client]]:
     """Open both sides' clients for a block; every connection is closed on leaving.
 
@@ -31,6 +33,7 @@ async def connected(
         destination: Whose credentials copy and write.
         options: Which client, its timeouts and its number of connections.
         count: Counts a request that passes no governor; called with whether it repeats another.
+        terms: On what terms the two buckets are spoken to.
 
     Yields:
         The source's client and the destination's.
@@ -40,19 +43,22 @@ async def connected(
         S3Error: The configuration does not make a client.
         ValidationError: ``client="wire"``, and the configuration is not ordinary.
     """
-    async with connected_source(source, options, count) as here:
+    async with connected_source(source, options, count, terms) as here:
         open_client = await _client_opener()
-        async with open_client(destination, "destination", options, count) as there:
+        async with open_client(destination, "destination", options, count, terms) as there:
             yield here, there
 
 
 @asynccontextmanager
 async def connected_source(
-    source: Account, options: CopyOptions, count: Callable[[bool], object]
+    source: Account,
+    options: CopyOptions,
+    count: Callable[[bool], object],
+    terms: Terms = NO_TERMS,
 ) -> AsyncIterator[S3Client]:
     """Open the source's client alone; as ``connected`` does."""
     open_client = await _client_opener()
-    async with open_client(source, "source", options, count) as here:
+    async with open_client(source, "source", options, count, terms) as here:
         yield here
 
 

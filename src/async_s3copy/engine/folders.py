@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.values import ListPage
 
 SORTS_FOLDERS: Final = "the server sorts folders by their names, other than S3"
 _LAST: Final = "\U0010ffff"

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import anyio
 import anyio.lowlevel
 
+from async_s3copy.engine.corrections import end_if_in_vain, may_pass
 from async_s3copy.engine.lanes import Clock, Kind, Lane, is_outage
 from async_s3copy.engine.pacing import Pacer
 from async_s3copy.engine.permits import Permits
@@ -173,23 +174,35 @@ class Governor:
                 attempt may have been carried out although its answer did not arrive.
             OutageError: No request of this kind to this bucket has succeeded for
                 ``outage_after_s``; it ends the operation.
-            CredentialsError: The side's credentials cannot be had.
+            CredentialsError: The side's credentials cannot be had, or S3 accepts them no more;
+                it ends the operation.
+            ClockSkewError: The machine's clock is too far off; it ends the operation.
         """
         way = self._ways[side or _USUAL_SIDE[kind], kind]
         attempts = min(max_attempts or self._options.max_attempts, self._options.max_attempts)
         unknown = False
-        for attempt in range(attempts):
+        failed = corrected = 0
+        while True:
             try:
-                return await self._send(request, way, attempt > 0, uninterrupted)
+                return await self._send(request, way, failed + corrected > 0, uninterrupted)
             except S3Error as error:
                 error.after_unknown = unknown
                 self._end_if_outage(way, error)
-                if not error.retryable or attempt + 1 == attempts:
+                if error.superseded:
+                    corrected += 1
+                    end_if_in_vain(error, corrected)
+                    continue
+                is_last = failed + 1 >= attempts
+                has_served = self._has_served(error.side)
+                if not may_pass(error, is_last=is_last, has_served=has_served):
                     raise
                 unknown = unknown or outcome_unknown(error)
-                wait_s = retry_wait_s(self._options, attempt, error.retry_after_s, self._jitter())
+                wait_s = retry_wait_s(self._options, failed, error.retry_after_s, self._jitter())
+            failed += 1
             await self._sleep(wait_s)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _has_served(self, side: Side) -> bool:
+        return any(way.served for (its_side, _), way in self._ways.items() if its_side == side)
 
     async def _send(
         self, request: Callable[[], Awaitable[T]], way: Way, retry: bool, uninterrupted: bool
@@ -212,6 +225,7 @@ class Governor:
         finally:
             way.leave()
         lane.served()
+        way.served = True
         return answer
 
     async def _shielded(self, request: Callable[[], Awaitable[T]]) -> T:

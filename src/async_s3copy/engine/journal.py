@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -10,7 +11,7 @@ from async_s3copy.engine.checkpoint import Checkpoint, CopyScope, NotedUpload
 from async_s3copy.engine.saver import CheckpointSaver
 from async_s3copy.engine.spans import Coverage, Span
 from async_s3copy.metrics import MetricsRecorder
-from async_s3copy.model import Failed, Outcome
+from async_s3copy.model import Copied, CopyMethod, EarlierRun, Failed, Outcome, Skipped
 
 MAX_FAILED_KEYS: Final = 500
 """Failed keys a checkpoint remembers. When more fail, it stands still: what is copied after that is
@@ -41,6 +42,8 @@ class Journal:
         saver: CheckpointSaver | None = None,
     ) -> None:
         self.scope = scope
+        self.goes_on = resumed is not None
+        """Whether an earlier run has copied some of it."""
         self._recorder = recorder
         self._saver = saver
         self._ranges: Sequence[Span] = (scope.bounds,) if scope.mapping.recursive else ()
@@ -53,6 +56,8 @@ class Journal:
             self._unfinished = dict.fromkeys((*resumed.failed, *resumed.pending))
             self._uploads = dict.fromkeys(resumed.uploads)
         self._failed: dict[str, None] = {}
+        self._counted_again: Counter[str] = Counter()
+        self._proofs_again: Counter[str] = Counter()
         self._in_hand: Callable[[], Iterable[str]] = tuple
         self._in_order = True
         self._stopped_at: Checkpoint | None = None
@@ -97,6 +102,21 @@ class Journal:
             if len(self._failed) >= MAX_FAILED_KEYS:
                 self._stopped_at = self.checkpoint()
 
+    def counted_again(self, outcomes: Iterable[Outcome]) -> None:
+        """Leave versions out of the counts that go into checkpoints.
+
+        A version of their key failed: the next run finds the key's versions anew, and counts all.
+        """
+        for outcome in outcomes:
+            match outcome:
+                case Copied():
+                    self._proofs_again[outcome.proof.value] += 1
+                    self._counted_again["files_copied_successfully"] += 1
+                    self._counted_again["files_relayed"] += outcome.method is CopyMethod.RELAY
+                    self._counted_again["total_bytes_transferred"] += outcome.source.size
+                case Skipped():
+                    self._counted_again["files_skipped"] += 1
+
     def gone(self, key: str) -> None:
         """An unfinished object is no longer there: a listing would not name it either."""
         self._unfinished.pop(key, None)
@@ -140,8 +160,15 @@ class Journal:
             pending=tuple(key for key in pending if key not in self._failed),
             failed=tuple(self._failed),
             uploads=self.uploads,
-            earlier=self._recorder.earlier(),
+            earlier=self._earlier(),
         )
+
+    def _earlier(self) -> EarlierRun:
+        earlier, again = self._recorder.earlier(), self._counted_again
+        if not again:
+            return earlier
+        left = {name: getattr(earlier, name) - count for name, count in again.items()}
+        return replace(earlier, proofs=Counter(earlier.proofs) - self._proofs_again, **left)
 
     def _from_the_beginning(self) -> Checkpoint:
         return Checkpoint(

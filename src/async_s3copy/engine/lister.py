@@ -27,8 +27,8 @@ from async_s3copy.engine.tasks import task_group
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.errors import S3CopyError, S3Error
 from async_s3copy.model import S3Object
-from async_s3copy.s3.client import ListPage
 from async_s3copy.s3.listed import keys_of
+from async_s3copy.s3.values import ListPage
 
 Emit: TypeAlias = Callable[[Sequence[S3Object], Span | None], Awaitable[None]]
 """Receives the objects of a page, and the span of keys that are listed with it.

@@ -12,7 +12,8 @@ from async_s3copy.errors import (
     RetryableS3Error,
     S3Error,
 )
-from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.listed import keys_of
+from async_s3copy.s3.values import ListPage
 
 _REFUSALS: Final = (400, 405, 501)
 """What servers answer that know no start-after."""
@@ -92,6 +93,8 @@ def broken(transfer: Transfer, message: str) -> InvalidResponseError:
 
 
 def _check_prefix(transfer: Transfer, prefix: str, page: ListPage) -> None:
-    for item in (page.objects[0], page.objects[-1]) if page.objects else ():
-        if not item.key.startswith(prefix):
-            raise broken(transfer, f"the listing ignores the prefix: it names {item.key!r}")
+    """Refuse keys nobody asked for: what is copied, and where to, depends on the prefix."""
+    # Every key, not the outermost two: a page may be in any order.
+    stray = next((key for key in keys_of(page.objects) if not key.startswith(prefix)), None)
+    if stray is not None:
+        raise broken(transfer, f"the listing ignores the prefix: it names {stray!r}")

@@ -9,7 +9,7 @@ import anyio
 
 from async_s3copy.engine.folders import FolderProbe, folder_probe, hidden_folders
 from async_s3copy.engine.spans import Span
-from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.values import ListPage
 
 ReadPage: TypeAlias = Callable[[str | None, str | None], Awaitable[ListPage | None]]
 """Reads a page: that of a prefix (``None``: the listing's), after a key (``None``: the first one).

@@ -12,15 +12,18 @@ from async_s3copy.engine.spans import Span
 from async_s3copy.engine.tasks import task_group
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.engine.unfinished import read_anew
-from async_s3copy.errors import OutageError, S3CopyError
+from async_s3copy.engine.versions.listing import VersionLister
+from async_s3copy.errors import RunEndingError, S3CopyError
 from async_s3copy.model import Failed, Outcome, S3Object
-from async_s3copy.s3.client import ListPage
 from async_s3copy.s3.listed import size_of
+from async_s3copy.s3.values import ListPage, VersionPage
 
 _MANY_PERMITS: Final = 32
 
 
-async def copy_listed(transfer: Transfer, page: ListPage | None, *, batch_size: int) -> None:
+async def copy_listed(
+    transfer: Transfer, page: ListPage | VersionPage | None, *, batch_size: int
+) -> None:
     """Copy every object of a listing, after those that earlier runs left unfinished.
 
     Listers wait while the queue is full, so memory does not grow with the number of keys; there is
@@ -31,15 +34,15 @@ async def copy_listed(transfer: Transfer, page: ListPage | None, *, batch_size: 
 
     Args:
         transfer: The operation's shared state.
-        page: The first page of the journal's first range; ``None`` where nothing is to be listed.
+        page: The first page of the journal's first range; ``None`` where nothing is to be listed. A
+            page of versions has the rest listed so, too, and what is current there copied.
         batch_size: Objects handed over together.
 
     Raises:
         S3Error: The listing broke off.
-        CredentialsError: So did its credentials.
-        OutageError: No request succeeds any more.
+        RunEndingError: No request succeeds any more, or the credentials do not hold.
     """
-    workers = _workers(transfer.options.max_concurrent_requests)
+    workers = workers_for(transfer.options.max_concurrent_requests)
     pipeline = _Pipeline(transfer, batch_size, workers)
     async with task_group() as group:
         group.start_soon(pipeline.list, page, group.cancel_scope.cancel)
@@ -62,7 +65,7 @@ async def copy_one(transfer: Transfer, item: S3Object) -> None:
     transfer.recorder.finished(outcome)
 
 
-def _workers(limit: int) -> int:
+def workers_for(limit: int) -> int:
     """Return how many workers a limit on requests needs.
 
     One less than there are permits, where there are many: with as many, a single page of the
@@ -76,19 +79,23 @@ class _Pipeline:
         self._transfer = transfer
         self._journal = transfer.journal
         self._batch_size = batch_size
-        self._queue = BatchQueue(transfer.options.max_queued_batches, self._journal.begun)
+        self._queue: BatchQueue[S3Object] = BatchQueue(
+            transfer.options.max_queued_batches, self._journal.begun
+        )
         self._copier = ObjectCopier(transfer)
         self._working: list[S3Object | None] = [None] * workers
         self._journal.watch(self._in_hand)
         self.listing_error: S3CopyError | None = None
 
-    async def list(self, page: ListPage | None, stop: Callable[[], None]) -> None:
+    async def list(self, page: ListPage | VersionPage | None, stop: Callable[[], None]) -> None:
         try:
             await self._queue_unfinished(stop)
-            if page is not None:
+            if isinstance(page, ListPage):
                 await self._lister(page).run(self._queue_up)
+            elif page is not None:
+                await VersionLister(self._transfer, page).current(self._queue_up)
             self._transfer.recorder.listing_completed()
-        except OutageError:
+        except RunEndingError:
             raise
         except S3CopyError as error:
             self.listing_error = error
@@ -121,7 +128,7 @@ class _Pipeline:
             self._journal.begun(span)
         await self._queue_all(objects, batches(objects, span, self._batch_size))
 
-    async def _queue_all(self, objects: Sequence[S3Object], cut: Sequence[Batch]) -> None:
+    async def _queue_all(self, objects: Sequence[S3Object], cut: Sequence[Batch[S3Object]]) -> None:
         if objects:
             self._transfer.recorder.listed(len(objects), size_of(objects))
         for batch in cut:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from async_s3copy.errors import ObjectRejectedError, ValidationError
@@ -16,7 +16,7 @@ from async_s3copy.options import (
     CopyOptions,
 )
 from async_s3copy.rules import MAX_KEY_BYTES
-from async_s3copy.s3.client import ByteRange
+from async_s3copy.s3.values import ByteRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +97,34 @@ class PartPlan:
 
     Attributes:
         size_bytes: Size of the object.
-        part_bytes: Size of every part but the last, which holds the rest.
+        part_bytes: Size of every part but the last, which holds the rest; of the largest part where
+            ``sizes`` are given.
+        sizes: Sizes of the parts in order, where they are not equal; they add up to the object's.
     """
 
     size_bytes: int
     part_bytes: int
+    sizes: tuple[int, ...] = ()
 
     @property
     def count(self) -> int:
         """Number of parts, at least 1."""
-        return max(1, -(-self.size_bytes // self.part_bytes))
+        return len(self.sizes) or max(1, -(-self.size_bytes // self.part_bytes))
+
+    def part_sizes(self) -> Iterator[int]:
+        """Yield the parts' sizes in order."""
+        if self.sizes:
+            yield from self.sizes
+            return
+        for first in range(0, self.size_bytes, self.part_bytes):
+            yield min(self.part_bytes, self.size_bytes - first)
 
     def ranges(self) -> Iterator[ByteRange]:
         """Yield the parts' byte ranges in order; they cover the object without gap or overlap."""
-        for first in range(0, self.size_bytes, self.part_bytes):
-            yield ByteRange(first, min(first + self.part_bytes, self.size_bytes) - 1)
+        first = 0
+        for size in self.part_sizes():
+            yield ByteRange(first, first + size - 1)
+            first += size
 
 
 def plan_parts(size_bytes: int, smallest_part_bytes: int) -> PartPlan:
@@ -131,13 +144,33 @@ def plan_parts(size_bytes: int, smallest_part_bytes: int) -> PartPlan:
 def replayed_parts(size_bytes: int, part_bytes: int, part_count: int) -> PartPlan | None:
     """Return the plan that repeats a source's own part layout, or ``None`` where it cannot be.
 
-    The layout must be uniform (the first part's size explains the count) and legal for an upload.
+    The first part's size must explain the count, and an upload must allow it.
     """
-    if part_bytes <= 0 or -(-size_bytes // part_bytes) != part_count or part_count > MAX_PARTS:
+    if part_bytes <= 0 or -(-size_bytes // part_bytes) != part_count:
         return None
-    if part_count > 1 and not MIN_PART_BYTES <= part_bytes <= MAX_PART_BYTES:
+    if part_count > MAX_PARTS or part_bytes > MAX_PART_BYTES:
+        return None
+    if part_count > 1 and part_bytes < MIN_PART_BYTES:
         return None
     return PartPlan(size_bytes, part_bytes)
+
+
+def explicit_parts(size_bytes: int, sizes: Sequence[int]) -> PartPlan | None:
+    """Return the plan with exactly these parts, or ``None`` where they cannot be uploaded.
+
+    They must add up to the object, and an upload must allow them: 1 to 10,000 parts of 5 MiB to
+    5 GiB each, the last any size but empty.
+    """
+    if not 1 <= len(sizes) <= MAX_PARTS or sum(sizes) != size_bytes:
+        return None
+    if sizes[-1] < 1 or max(sizes) > MAX_PART_BYTES:
+        return None
+    if any(size < MIN_PART_BYTES for size in sizes[:-1]):
+        return None
+    uniform = replayed_parts(size_bytes, sizes[0], len(sizes))
+    if uniform is not None and tuple(uniform.part_sizes()) == tuple(sizes):
+        return uniform
+    return PartPlan(size_bytes, max(sizes), tuple(sizes))
 
 
 def check_object_size(size_bytes: int) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from async_s3copy.engine.access import choose_method
 from async_s3copy.engine.listing import first_page
 from async_s3copy.engine.plan import check_overlap
 from async_s3copy.engine.transfer import Transfer
+from async_s3copy.engine.versions import preflight as versions
 from async_s3copy.errors import (
     AccessDeniedError,
     NoSuchBucketError,
@@ -16,35 +18,48 @@ from async_s3copy.errors import (
     Side,
 )
 from async_s3copy.model import S3Location, S3Object
-from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.values import ListPage, VersionPage
 
 # A mistyped endpoint should be an error within seconds, not after a minute of retries.
 _MAX_ATTEMPTS: Final = 3
 
 
-async def validate(transfer: Transfer) -> ListPage | S3Object | None:
+async def validate(transfer: Transfer) -> ListPage | VersionPage | S3Object | None:
     """Check both sides, choose the method, and return what the copy starts from.
 
     Costs one small listing of the destination, the source's first page (kept, not read twice) or
-    one HEAD, and with ``method="auto"`` one byte of a source object, read as the destination.
+    one HEAD, and with ``method="auto"`` one byte of a source object, read as the destination. For
+    all versions the destination's versioning is asked for as well.
 
     Returns:
-        The first page of the first range to list, or the single object of a copy that is not
-        recursive; ``None`` where earlier runs have listed everything.
+        The first page of the first range to list, of objects or of versions, or the single object
+        of a copy that is not recursive; ``None`` where nothing is left to list.
 
     Raises:
-        ValidationError: Source and destination overlap, or the method is impossible.
-        S3Error: A bucket or key is missing, or may not be read.
+        ValidationError: Source and destination overlap, the method is impossible, or the
+            destination does not keep the versions that are to be copied.
+        ObjectRejectedError: The one version to copy is a delete marker.
+        S3Error: A bucket, key or version is missing, or may not be read.
         CredentialsError: One side has no usable credentials.
     """
     if transfer.source.endpoint.same_service(transfer.destination.endpoint):
         check_overlap(transfer.mapping)
     await _check_destination(transfer)
+    if transfer.journal.scope.versions != "current":
+        return await _first_versions(transfer)
     if transfer.mapping.recursive:
         return await _first_page(transfer)
     item = await _single_object(transfer)
     await choose_method(transfer, item, _MAX_ATTEMPTS)
     return item
+
+
+async def _first_versions(transfer: Transfer) -> VersionPage | None:
+    if transfer.journal.scope.versions == "all":
+        await versions.check_versioning(transfer, _MAX_ATTEMPTS)
+    page, sample = await versions.first_page(transfer, _MAX_ATTEMPTS)
+    await choose_method(transfer, sample, _MAX_ATTEMPTS)
+    return page
 
 
 async def _first_page(transfer: Transfer) -> ListPage | None:
@@ -91,7 +106,9 @@ def _is_fatal(error: S3Error) -> bool:
 
 async def _single_object(transfer: Transfer) -> S3Object:
     source = transfer.mapping.source
-    key = source.key or ""
+    key, version_id = source.key or "", transfer.journal.scope.version_id
+    if version_id is not None:
+        return await versions.one_version(transfer, version_id, _MAX_ATTEMPTS)
     try:
         head = await transfer.governor.call(
             lambda: transfer.source.head_object(source.bucket, key),
@@ -101,7 +118,8 @@ async def _single_object(transfer: Transfer) -> S3Object:
     except (NoSuchKeyError, AccessDeniedError) as error:
         await _explain_missing(transfer, error)
         raise
-    return head.object
+    # Not pinned to the version of now: that would need s3:GetObjectVersion.
+    return replace(head.object, version_id=None)
 
 
 async def _explain_missing(transfer: Transfer, error: NoSuchKeyError | AccessDeniedError) -> None:

@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 
 import anyio.to_thread
 
-from async_s3copy.engine.plan import PartPlan, replayed_parts
+from async_s3copy.engine.layout import read_layout
+from async_s3copy.engine.plan import PartPlan
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.engine.verify import (
     Digest,
@@ -17,11 +18,12 @@ from async_s3copy.engine.verify import (
     Md5Digest,
     MultipartDigest,
     digest_for,
-    part_count,
+    same_etag,
+    tells_of_bytes,
 )
 from async_s3copy.errors import IntegrityError, S3Error
-from async_s3copy.model import quoted
-from async_s3copy.s3.client import ObjectHead
+from async_s3copy.model import Proof, quoted
+from async_s3copy.s3.values import ObjectHead
 
 T = TypeVar("T")
 # Hashing 1 MiB takes about 2 ms; more than that does not belong on a shared event loop.
@@ -35,12 +37,19 @@ class SourceProof:
         transfer: The operation's shared state.
         head: The object's head.
         layout: The part layout it was uploaded in, where that is known.
+
+    Attributes:
+        layout: The same; ``None`` where nobody wants it repeated.
+        proof: What the bytes were proven by; ``NONE`` until ``check`` has passed, and with
+            ``verify="none"``.
     """
 
     def __init__(self, transfer: Transfer, head: ObjectHead, layout: PartPlan | None) -> None:
         self._transfer = transfer
         self._head = head
-        self.layout = layout
+        self._known_layout = layout
+        self.layout = None if transfer.options.preserve.etag == "drop" else layout
+        self.proof = Proof.NONE
         self._digest = self._new_digest()
 
     async def update(self, data: bytes, md5: bytes) -> None:
@@ -78,21 +87,34 @@ class SourceProof:
         Raises:
             IntegrityError: The bytes are not the source's.
         """
+        if not self._wanted:
+            return
         if self._digest is not None:
             value = self._digest.value()
             if value == self._digest.expected:
+                self.proof = self._digest.proof
                 return
-            certain = self._transfer.source.endpoint.is_aws and self.layout is None
-            if certain or value != await self._second_reading():
+            if self._is_certain or value != await self._second_reading():
                 raise IntegrityError(
                     f"the bytes read from {self._head.object} hash to {value}, "
                     f"not to {self._digest.expected} as the source says"
                 )
+        self.proof = Proof.SIZE
         self._transfer.recorder.degraded(
             "verified_by_size",
             f"neither ETag nor checksum of {self._head.object} tells of its bytes: "
             "only their number is proven",
         )
+
+    @property
+    def _wanted(self) -> bool:
+        return self._transfer.options.verify != "none"
+
+    @property
+    def _is_certain(self) -> bool:
+        """Whether a difference means other bytes, because what was expected is of the bytes."""
+        layout = self._known_layout
+        return self._transfer.source.endpoint.is_aws and (layout is None or bool(layout.sizes))
 
     async def _second_reading(self) -> str:
         item = self._head.object
@@ -111,18 +133,35 @@ class SourceProof:
         return await self._transfer.governor.call(read, side="source")
 
     def _new_digest(self) -> Digest | None:
-        return digest_for(self._head, self.layout.part_bytes if self.layout else None)
+        return digest_for(self._head, self._known_layout) if self._wanted else None
 
 
-async def source_proof(transfer: Transfer, head: ObjectHead) -> SourceProof:
+async def source_proof(
+    transfer: Transfer, head: ObjectHead, layout: PartPlan | None = None
+) -> SourceProof:
     """Choose how an object's bytes will be proven.
 
-    Costs nothing where the ETag is an MD5; one HEAD for the part layout of an object uploaded in
-    parts; one HEAD for its checksums where the ETag proves nothing.
+    Costs nothing where the ETag is an MD5, or ``verify="none"``; one HEAD for the part layout of an
+    object uploaded in parts; one HEAD for its checksums where the ETag proves nothing and they have
+    not been read.
+
+    Args:
+        transfer: The operation's shared state.
+        head: The object's head.
+        layout: Its part layout, where it has been read; it is not read again.
+
+    Raises:
+        S3Error: The source could not be asked, for a reason that may pass.
     """
-    layout = await _source_layout(transfer, head)
-    if digest_for(head, layout.part_bytes if layout else None) is None:
-        head = await _with_checksums(transfer, head)
+    if transfer.options.verify == "none":
+        return SourceProof(transfer, head, layout)
+    exactly = transfer.options.preserve.etag == "required"
+    if layout is None and tells_of_bytes(head):
+        layout = await read_layout(transfer, head, exactly=exactly)
+    if digest_for(head, layout) is None:
+        head = await with_checksums(transfer, head)
+    if layout is None and digest_for(head, None) is None and head.composite_checksums:
+        layout = await read_layout(transfer, head)
     return SourceProof(transfer, head, layout)
 
 
@@ -138,24 +177,20 @@ async def hashed(function: Callable[[bytes], T], data: bytes) -> T:
     return await anyio.to_thread.run_sync(function, data)
 
 
-async def _source_layout(transfer: Transfer, head: ObjectHead) -> PartPlan | None:
-    item, count = head.object, part_count(head.object.etag)
-    if count is None:
-        return None
-    try:
-        first = await transfer.head_source(item, part_number=1)
-    except S3Error as error:
-        if error.retryable:
-            raise
-        return None  # a server without HEAD ?partNumber
-    return replayed_parts(item.size, first.content_length, count)
+async def with_checksums(transfer: Transfer, head: ObjectHead) -> ObjectHead:
+    """Complete an object's head by its checksums: one HEAD, unless they are there already.
 
-
-async def _with_checksums(transfer: Transfer, head: ObjectHead) -> ObjectHead:
+    Raises:
+        S3Error: The source could not be asked, for a reason that may pass.
+    """
+    if head.checksums or head.composite_checksums:
+        return head
     try:
         told = await transfer.head_source(head.object, checksums=True)
     except S3Error as error:
         if error.retryable:
             raise
         return head
-    return replace(head, checksums=told.checksums)
+    if not same_etag(told.object.etag, head.object.etag):
+        return head  # the checksums of another object; the pin of the next request tells
+    return replace(head, checksums=told.checksums, composite_checksums=told.composite_checksums)

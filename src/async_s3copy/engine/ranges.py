@@ -21,7 +21,7 @@ from async_s3copy.engine.spans import ALL_KEYS, Span
 from async_s3copy.engine.splitting import Outlook, Splitter
 from async_s3copy.model import S3Object
 from async_s3copy.s3 import listed
-from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.values import ListPage
 
 _PROOF_KEYS: Final = 64
 """Keys seen in order before a listing is divided: an unordered one gets there once in 64!."""

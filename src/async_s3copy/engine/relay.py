@@ -7,24 +7,29 @@ ETag or checksum before the object is completed, and against Content-MD5 by the 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import anyio
 
-from async_s3copy.engine.multipart import unchanged_head
+from async_s3copy.engine.arrival import prove_arrival
+from async_s3copy.engine.checksums import checksum
+from async_s3copy.engine.etags import repeated_layout
+from async_s3copy.engine.multipart import readable_head, refuse_if_changed
 from async_s3copy.engine.plan import PartPlan
 from async_s3copy.engine.proof import SourceProof, hashed, md5_of, source_proof
 from async_s3copy.engine.properties import (
+    computed_checksum,
     header_sized,
     put_long_tags,
     read_properties,
-    with_storage_class,
 )
-from async_s3copy.engine.transfer import Transfer
+from async_s3copy.engine.transfer import Transfer, as_asked_for
 from async_s3copy.engine.upload import Upload, open_upload
 from async_s3copy.errors import InvalidResponseError, PreconditionFailedError, S3Error
 from async_s3copy.model import Copied, CopyMethod, S3Location, S3Object, quoted
-from async_s3copy.s3.client import ByteRange, CompletedPart, ObjectHead, ObjectProperties
+from async_s3copy.s3.values import ByteRange, CompletedPart, ObjectHead, ObjectProperties, Written
 
 
 async def relay_put(transfer: Transfer, item: S3Object, target: S3Location) -> Copied:
@@ -34,18 +39,21 @@ async def relay_put(transfer: Transfer, item: S3Object, target: S3Location) -> C
         DestinationExists: The key is taken, and ``overwrite=False``.
         PreconditionFailedError: The object is not what was listed any more.
         IntegrityError: The bytes do not hash to the source's ETag; nothing was written.
+        ObjectRejectedError: S3 refused a property that is required.
         S3Error: S3 refused.
     """
     await transfer.guard.refuse_if_taken(target)
     async with transfer.memory.holding(item.size):
         head, data = await _read(transfer, item)
+        refuse_if_changed(item, head, "GetObject")
         proof = await source_proof(transfer, head)
         md5 = await proof.check_whole(data)
-        properties = await read_properties(transfer, head)
-        etag = await _put(transfer, target, data, md5, properties)
-    await put_long_tags(transfer, target, properties)
+        properties = computed_checksum(transfer, await read_properties(transfer, head))
+        written = await _put(transfer, target, data, md5, properties)
+    await put_long_tags(transfer, target, properties, written.version_id)
     transfer.recorder.bytes_copied(item.size)
-    return Copied(item, target, etag, CopyMethod.RELAY)
+    proven = await prove_arrival(transfer, item, target, written, head=head, hashed=proof.proof)
+    return Copied(item, target, written.etag, CopyMethod.RELAY, 0, proven, written.version_id)
 
 
 async def relay_multipart(
@@ -53,27 +61,56 @@ async def relay_multipart(
 ) -> Copied:
     """Relay a large object: ranged GETs and part uploads, several at once, hashed in order.
 
-    Where the source was itself uploaded in parts of one size, that layout is repeated, and the
+    Where the source was itself uploaded in parts that can be told, that layout is repeated, and the
     destination's ETag equals the source's.
 
     Raises:
         DestinationExists: The key is taken, and ``overwrite=False``.
         PreconditionFailedError: The object is not what was listed any more.
         IntegrityError: The bytes do not hash to the source's ETag; the upload has been aborted.
+        ObjectRejectedError: The object is archived, or cannot be copied as is required.
         S3Error: S3 refused; the upload has been aborted.
     """
     await transfer.guard.refuse_if_taken(target)
-    head = await unchanged_head(transfer, item)
+    head = await readable_head(transfer, item)
     proof = await source_proof(transfer, head)
-    if proof.layout and proof.layout.part_bytes <= transfer.options.relay_memory_bytes // 2:
-        plan = proof.layout
-    properties = await read_properties(transfer, head)
+    plan = await _layout(transfer, head, proof, plan)
+    properties = computed_checksum(transfer, await read_properties(transfer, head))
     async with open_upload(transfer, target, properties) as upload:
         sender = _PartRelay(transfer, item, target, upload, proof)
         parts = await upload.transfer_parts(plan, sender.send)
         await proof.check()
-        etag = await upload.complete(parts)
-    return Copied(item, target, etag, CopyMethod.RELAY, len(parts))
+        written = await upload.complete(parts)
+    proven = await prove_arrival(
+        transfer,
+        item,
+        target,
+        written,
+        head=head,
+        parts=plan,
+        completed=parts,
+        hashed=proof.proof,
+    )
+    return Copied(
+        item, target, written.etag, CopyMethod.RELAY, len(parts), proven, written.version_id
+    )
+
+
+async def _layout(
+    transfer: Transfer, head: ObjectHead, proof: SourceProof, plan: PartPlan
+) -> PartPlan:
+    """Choose the parts: the source's own, if the ETag matters and they fit into memory.
+
+    A relay is slow where one part takes more than half of the memory; only an ETag that has to stay
+    is worth that.
+    """
+    policy, memory_bytes = transfer.options.preserve.etag, transfer.options.relay_memory_bytes
+    largest_bytes = memory_bytes if policy == "required" else memory_bytes // 2
+    if proof.layout is not None and proof.layout.part_bytes <= largest_bytes:
+        return proof.layout
+    if policy == "required" or transfer.options.verify == "none":
+        return await repeated_layout(transfer, head, plan, largest_bytes=largest_bytes)
+    return plan  # the proof has looked for a layout, and found none that fits
 
 
 class _PartRelay:
@@ -97,8 +134,10 @@ class _PartRelay:
 
     async def send(self, number: int, byte_range: ByteRange) -> CompletedPart:
         async with self._transfer.memory.holding(byte_range.size):
-            _, data = await _read(self._transfer, self._item, byte_range)
+            head, data = await _read(self._transfer, self._item, byte_range)
+            refuse_if_changed(self._item, head, "GetObject")
             md5 = await hashed(md5_of, data)
+            checksums = await _checksums(self._upload.checksum_algorithm, data)
             await self._prove_in_order(number, data, md5)
             return await self._transfer.governor.call(
                 lambda: self._transfer.destination.upload_part(
@@ -108,6 +147,7 @@ class _PartRelay:
                     number,
                     data,
                     md5=md5,
+                    checksums=checksums,
                 )
             )
 
@@ -120,9 +160,20 @@ class _PartRelay:
         self._turn = anyio.Event()
 
 
+async def _checksums(algorithm: str, data: bytes) -> Mapping[str, str]:
+    """Compute what the upload has declared, off the event loop where that takes long."""
+    if not algorithm:
+        return {}
+    value = await hashed(partial(checksum, algorithm), data)
+    return {algorithm.lower(): value} if value is not None else {}
+
+
 async def _read(
     transfer: Transfer, item: S3Object, byte_range: ByteRange | None = None
 ) -> tuple[ObjectHead, bytes]:
+    # A whole object's head tells its properties; those of a part are known by then.
+    checksums = transfer.fidelity.reads_checksums and byte_range is None
+
     async def get() -> tuple[ObjectHead, bytes]:
         async with transfer.source.get_object(
             item.bucket,
@@ -130,13 +181,14 @@ async def _read(
             version_id=item.version_id,
             if_match=quoted(item.etag),
             byte_range=byte_range,
+            checksums=checksums,
         ) as body:
             _check_size(item, body.size, byte_range)
             # One growing buffer, handed over without a copy: the memory bound counts bytes once.
             buffer = io.BytesIO()
             async for chunk in body.chunks:
                 buffer.write(chunk)
-            return body.head, buffer.getvalue()
+            return as_asked_for(body.head, item), buffer.getvalue()
 
     return await transfer.governor.call(get, side="source")
 
@@ -163,23 +215,24 @@ async def _put(
     data: bytes,
     md5: bytes,
     properties: ObjectProperties,
-) -> str:
+) -> Written:
     fitting = header_sized(properties)
+    computed = await _checksums(properties.checksum_algorithm, data)
 
-    async def send(if_none_match: bool) -> str:
-        return await with_storage_class(
-            transfer,
-            fitting.storage_class,
-            lambda storage_class: transfer.governor.call(
-                lambda: transfer.destination.put_object(
-                    target.bucket,
-                    target.key or "",
-                    data,
-                    replace(fitting, storage_class=storage_class),
-                    md5=md5,
-                    if_none_match=if_none_match,
-                )
-            ),
+    async def put(properties: ObjectProperties, if_none_match: bool) -> Written:
+        return await transfer.governor.call(
+            lambda: transfer.destination.put_object(
+                target.bucket,
+                target.key or "",
+                data,
+                replace(properties, checksum_type=""),
+                md5=md5,
+                checksums=computed if properties.checksum_algorithm else {},
+                if_none_match=if_none_match,
+            )
         )
+
+    async def send(if_none_match: bool) -> Written:
+        return await transfer.refusals.send(fitting, lambda fewer: put(fewer, if_none_match))
 
     return await transfer.guard.write("put", target, send)

@@ -18,8 +18,10 @@ class Report(Observer):
     """Write one JSON object per line for every object of an operation.
 
     Each line has ``outcome`` (``copied``, ``skipped``, ``failed``), ``source``, ``destination`` and
-    ``size``; copied ones add ``etag``, ``method`` and ``parts``, skipped ones ``reason``, failed
-    ones ``code`` and ``error``. The file is replaced when the operation starts.
+    ``size``; copied ones add ``etag``, ``method``, ``parts``, ``proof`` and ``etag_kept``, skipped
+    ones ``reason``, failed ones ``code`` and ``error``. Where versions are known, there are
+    ``source_version_id`` and ``destination_version_id``; ``delete_marker`` is ``true`` where it is
+    one. The file is replaced when the operation starts.
 
     Args:
         path: The file.
@@ -65,11 +67,28 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "destination": str(outcome.destination),
         "size": outcome.source.size,
     }
+    if outcome.source.version_id is not None:
+        line["source_version_id"] = outcome.source.version_id
+    if outcome.source.delete_marker:
+        line["delete_marker"] = True
     match outcome:
         case Copied():
-            line |= {"etag": outcome.etag, "method": outcome.method.value, "parts": outcome.parts}
+            line |= _copied(outcome)
         case Skipped():
             line["reason"] = outcome.reason.value
         case Failed():
             line |= {"code": outcome.code, "error": str(outcome.error)}
     return line
+
+
+def _copied(outcome: Copied) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "etag": outcome.etag,
+        "method": outcome.method.value,
+        "parts": outcome.parts,
+        "proof": outcome.proof.value,
+        "etag_kept": outcome.etag_kept,
+    }
+    if outcome.version_id is not None:
+        told["destination_version_id"] = outcome.version_id
+    return told

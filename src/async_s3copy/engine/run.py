@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import anyio
 
@@ -18,12 +19,17 @@ from async_s3copy.engine.shared import Place
 from async_s3copy.engine.tasks import task_group
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.engine.unfinished import abort_left_uploads
-from async_s3copy.errors import CopyFailedError, OutageError, S3CopyError
+from async_s3copy.engine.versions.pipeline import copy_histories
+from async_s3copy.errors import CopyFailedError, RunEndingError, S3CopyError
 from async_s3copy.metrics import MetricsRecorder
 from async_s3copy.model import S3Object
 from async_s3copy.options import CopyOptions
 from async_s3copy.s3.account import Account
-from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.terms import terms_of
+from async_s3copy.s3.values import ListPage, VersionPage
+
+Start: TypeAlias = ListPage | VersionPage | S3Object | None
+"""What a copy starts from: see ``validate``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +66,8 @@ class CopyRun:
             ValidationError: Source and destination overlap, or the method is impossible.
             S3Error: A bucket, key or permission is missing; nothing was written.
             CredentialsError: One side has no usable credentials; nothing was written.
-            CopyFailedError: The listing broke off, or nothing succeeded any more.
+            CopyFailedError: The listing broke off, nothing succeeded any more, or the credentials
+                no longer held.
         """
         async with AsyncExitStack() as stack:
             transfer = await self._open(stack)
@@ -69,10 +76,17 @@ class CopyRun:
             await self._copy_saving(transfer, start)
 
     async def _open(self, stack: AsyncExitStack) -> Transfer:
-        here, there = await stack.enter_async_context(
-            connected(self.source, self.destination, self.options, self.recorder.unseen_request)
-        )
         mapping = self.journal.scope.mapping
+        terms = terms_of(
+            self.options,
+            (self.source, mapping.source),
+            (self.destination, mapping.destination),
+        )
+        here, there = await stack.enter_async_context(
+            connected(
+                self.source, self.destination, self.options, self.recorder.unseen_request, terms
+            )
+        )
         governor = stack.enter_context(
             governed(
                 self.options,
@@ -92,7 +106,7 @@ class CopyRun:
             journal=self.journal,
         )
 
-    async def _copy_saving(self, transfer: Transfer, start: ListPage | S3Object | None) -> None:
+    async def _copy_saving(self, transfer: Transfer, start: Start) -> None:
         if self.saver is None:
             await self._copy(transfer, start)
             return
@@ -105,14 +119,17 @@ class CopyRun:
             with anyio.move_on_after(self.options.cleanup_timeout_s, shield=True):
                 await self.saver.save(at_once=True)
 
-    async def _copy(self, transfer: Transfer, start: ListPage | S3Object | None) -> None:
+    async def _copy(self, transfer: Transfer, start: Start) -> None:
         try:
             await abort_left_uploads(transfer, self.recorder.earlier().start_time)
             if isinstance(start, S3Object):
                 await copy_one(transfer, start)
+            elif self.journal.scope.versions == "all":
+                page = start if isinstance(start, VersionPage) else None
+                await copy_histories(transfer, page, batch_size=self.batch_size)
             else:
                 await copy_listed(transfer, start, batch_size=self.batch_size)
-        except OutageError as error:
+        except RunEndingError as error:
             raise self._broken_off(str(error), error) from error
         except S3CopyError as error:
             reason = f"the listing of {transfer.mapping.source} broke off: {error}"

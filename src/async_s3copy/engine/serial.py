@@ -16,7 +16,7 @@ from async_s3copy.engine.ranges import (
 )
 from async_s3copy.engine.spans import ALL_KEYS, Span
 from async_s3copy.model import S3Object
-from async_s3copy.s3.client import ListPage
+from async_s3copy.s3.values import ListPage
 
 Sortable: TypeAlias = Callable[[str], bool]
 

@@ -19,7 +19,8 @@ from async_s3copy.engine.spans import ALL_KEYS
 from async_s3copy.engine.tasks import task_group
 from async_s3copy.errors import InvalidResponseError, S3Error
 from async_s3copy.model import S3Location
-from async_s3copy.s3.client import ListPage, S3Client
+from async_s3copy.s3.client import S3Client
+from async_s3copy.s3.values import ListPage
 
 REFUSED: Final = "the server refuses start-after"
 IN_NO_ORDER: Final = "directory buckets list in no order"

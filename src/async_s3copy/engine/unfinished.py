@@ -10,11 +10,11 @@ from async_s3copy.engine.checkpoint import NotedUpload
 from async_s3copy.engine.tasks import task_group
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.engine.upload import abort_upload, tell_left_open
-from async_s3copy.errors import NoSuchKeyError, ObjectRejectedError, OutageError, S3Error
+from async_s3copy.errors import NoSuchKeyError, ObjectRejectedError, RunEndingError, S3Error
 from async_s3copy.model import Failed, S3Location, S3Object
 
 _UNKNOWN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_CLOCKS_APART: Final = timedelta(minutes=15)
+CLOCKS_APART: Final = timedelta(minutes=15)
 """S3 refuses requests whose clock differs by more from its own (RequestTimeTooSkewed,
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)."""
 
@@ -30,20 +30,27 @@ async def read_anew(transfer: Transfer, keys: Sequence[str]) -> list[S3Object | 
         CredentialsError: The source's credentials cannot be had.
     """
     found: dict[str, S3Object | Failed] = {}
+    pins = transfer.journal.scope.versions == "pinned"
+    head = transfer.head_current if pins else transfer.head_source
 
     async def read(key: str) -> None:
-        item = S3Object.reported(transfer.mapping.source.bucket, key, 0, _UNKNOWN_TIME, "")
+        item = unread(transfer, key)
         try:
-            found[key] = (await transfer.head_source(item)).object
+            found[key] = (await head(item)).object
         except NoSuchKeyError:
             transfer.journal.gone(key)
         except S3Error as error:
-            found[key] = Failed(item, _target(transfer, key), error)
+            found[key] = Failed(item, target_of(transfer, key), error)
 
     async with task_group() as group:
         for key in keys:
             group.start_soon(read, key)
     return [found[key] for key in keys if key in found]
+
+
+def unread(transfer: Transfer, key: str) -> S3Object:
+    """Return a source object of which nothing is known but its key."""
+    return S3Object.reported(transfer.mapping.source.bucket, key, 0, _UNKNOWN_TIME, "")
 
 
 async def abort_left_uploads(transfer: Transfer, started: datetime) -> None:
@@ -63,8 +70,8 @@ async def abort_left_uploads(transfer: Transfer, started: datetime) -> None:
     async def end(noted: NotedUpload) -> None:
         target = S3Location(transfer.mapping.destination.bucket, noted.key)
         try:
-            names = await _names(transfer, target, noted, started - _CLOCKS_APART)
-        except (S3Error, OutageError) as error:
+            names = await _names(transfer, target, noted, started - CLOCKS_APART)
+        except (S3Error, RunEndingError) as error:
             tell_left_open(transfer, target, noted.upload_id or "of unknown name", str(error))
             return
         reasons = [(name, await abort_upload(transfer, target, name)) for name in names]
@@ -90,7 +97,8 @@ async def _names(
     return [each.upload_id for each in open_uploads if each.initiated >= since]
 
 
-def _target(transfer: Transfer, key: str) -> S3Location:
+def target_of(transfer: Transfer, key: str) -> S3Location:
+    """Return where a key goes, or was to go: the destination itself where it cannot."""
     nowhere = transfer.mapping.destination
     try:
         return transfer.mapping.target(key) or nowhere

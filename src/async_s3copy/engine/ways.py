@@ -22,6 +22,7 @@ class Way:
             way, so that nobody waits in a ring.
         in_flight: Requests of this operation that hold their permits.
         waiting: Requests of this operation that wait for their turn or for a permit.
+        served: Whether any request of this operation has succeeded here.
     """
 
     kind: Kind
@@ -30,6 +31,7 @@ class Way:
     permits: tuple[Permits, ...]
     in_flight: int = 0
     waiting: int = 0
+    served: bool = False
 
     def enter(self) -> bool:
         """Take all permits if all are free; tell whether they were."""

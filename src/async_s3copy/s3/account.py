@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -10,6 +11,9 @@ from urllib.parse import urlsplit
 from async_s3copy.errors import ValidationError
 
 _ROLE_ARN = re.compile(r"arn:aws(?:-[a-z-]+)?:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
+
+# AES-256: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
+_CUSTOMER_KEY_BYTES = 32
 
 
 class Secret:
@@ -64,6 +68,8 @@ class Account:
             bundle, ``False`` checks nothing; ``None`` takes ``AWS_CA_BUNDLE`` or the usual ones.
         session: An ``aioboto3.Session`` or an aiobotocore ``AioSession`` to take credentials and
             settings from.
+        customer_key: Key that this side's objects are encrypted with on the server (SSE-C): 32
+            bytes, or their base64. S3 takes it over HTTPS only. Kept as a ``Secret``.
         config: A botocore ``Config`` with further settings (proxies, addressing style); retries
             stay off whatever it says, because the engine owns them.
 
@@ -82,10 +88,13 @@ class Account:
     sts_endpoint_url: str | None = None
     verify: bool | str | None = None
     session: Any = None
+    customer_key: bytes | str | Secret | None = field(default=None, repr=False)
     config: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self._check_keys()
+        if self.customer_key is not None and not isinstance(self.customer_key, Secret):
+            object.__setattr__(self, "customer_key", Secret(_customer_key(self.customer_key)))
         self._check_sources()
         check_endpoint_url("endpoint_url", self.endpoint_url)
         check_endpoint_url("sts_endpoint_url", self.sts_endpoint_url)
@@ -121,6 +130,18 @@ class Account:
             raise ValidationError(given[1], "...", f"not be given together with {given[0]}")
         if self.profile == "":
             raise ValidationError("profile", self.profile, "not be empty")
+
+
+def _customer_key(value: bytes | str) -> str:
+    """Return a key for SSE-C in base64; an error never shows it."""
+    try:
+        key = base64.b64decode(value, validate=True) if isinstance(value, str) else bytes(value)
+    except (ValueError, TypeError):
+        key = b""
+    if len(key) != _CUSTOMER_KEY_BYTES:
+        rule = f"be {_CUSTOMER_KEY_BYTES} bytes, or their base64"
+        raise ValidationError("customer_key", "...", rule)
+    return base64.b64encode(key).decode("ascii")
 
 
 def as_account(name: str, value: object) -> Account:

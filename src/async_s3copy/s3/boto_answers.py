@@ -7,9 +7,9 @@ from typing import Any, Final, cast
 
 from async_s3copy.errors import InvalidResponseError, Side
 from async_s3copy.model import S3Object, unquoted
-from async_s3copy.s3 import heads
-from async_s3copy.s3.client import ListPage, ObjectHead, OpenUpload
+from async_s3copy.s3 import acl, heads
 from async_s3copy.s3.uploads import OPERATION, Marker, UploadPage
+from async_s3copy.s3.values import ListPage, ObjectHead, OpenUpload, Written
 
 # A listing without keys still has some of these.
 _LISTING_MEMBERS: Final = frozenset(("Contents", "IsTruncated", "KeyCount", "Name", "MaxKeys"))
@@ -33,7 +33,7 @@ def list_page(bucket: str, side: Side, answer: Mapping[str, Any]) -> ListPage:
     objects = [
         S3Object.reported(
             bucket,
-            entry["Key"],
+            entry.get("Key", ""),
             entry.get("Size", 0),
             entry.get("LastModified", heads.EPOCH),
             entry.get("ETag", ""),
@@ -41,8 +41,11 @@ def list_page(bucket: str, side: Side, answer: Mapping[str, Any]) -> ListPage:
         )
         for entry in answer.get("Contents", ())
     ]
+    if not all(item.key for item in objects):
+        raise _missing("Key of an object", "ListObjectsV2", side, bucket, None)
     truncated = bool(answer.get("IsTruncated", False))
-    return ListPage(objects, answer.get("NextContinuationToken") if truncated else None, truncated)
+    token = answer.get("NextContinuationToken") if truncated else None
+    return ListPage(objects, token or None, truncated)
 
 
 def upload_page(bucket: str, side: Side, answer: Mapping[str, Any]) -> UploadPage:
@@ -78,10 +81,69 @@ def object_head(bucket: str, key: str, answer: Mapping[str, Any]) -> ObjectHead:
         etag=answer.get("ETag", ""),
         storage_class=answer.get("StorageClass", ""),
         part_count=answer.get("PartsCount"),
-        checksum_type=answer.get("ChecksumType", heads.FULL_OBJECT),
-        checksums={name: answer.get(f"Checksum{name}", "") for name in heads.CHECKSUMS},
     )
     return heads.object_head(bucket, key, headers(answer), told)
+
+
+def grants(answer: Mapping[str, Any], side: Side, bucket: str, key: str) -> dict[str, str]:
+    """Return an ACL's grantees by permission.
+
+    Raises:
+        InvalidResponseError: The answer holds no ACL, or a grant to nobody.
+    """
+    if "Grants" not in answer and "Owner" not in answer:
+        raise _missing("AccessControlPolicy", "GetObjectAcl", side, bucket, key)
+    told = [_grant(each) for each in answer.get("Grants", ())]
+    if not all(permission and grantee for permission, _, grantee in told):
+        raise _missing("Permission or Grantee of a grant", "GetObjectAcl", side, bucket, key)
+    return acl.grants(told)
+
+
+def written(
+    answer: Mapping[str, Any],
+    operation: str,
+    side: Side,
+    bucket: str,
+    key: str,
+    *,
+    result: str | None = None,
+) -> Written:
+    """Return what the answer to a write says of the object.
+
+    Args:
+        answer: The answer.
+        operation: API call.
+        side: Whose credentials made it.
+        bucket: Bucket.
+        key: Key.
+        result: Member of the answer that tells of the object; ``None`` for the answer itself.
+
+    Raises:
+        InvalidResponseError: The answer holds no ETag.
+    """
+    told = answer if result is None else answer.get(result) or {}
+    found = etag(told, operation, side, bucket, key)
+    checksums = heads.full_object(part_checksums(told), told.get("ChecksumType", ""))
+    raw = [(name.encode(), value.encode()) for name, value in headers(answer).items()]
+    return heads.written(found, raw, checksums)
+
+
+def part_checksums(told: Mapping[str, Any]) -> dict[str, str]:
+    """Return the checksums that an answer holds, by algorithm in lower case."""
+    found = {name.lower(): told.get(f"Checksum{name}") for name in heads.CHECKSUMS}
+    return {name: value for name, value in found.items() if value}
+
+
+def tags(answer: Mapping[str, Any], side: Side, bucket: str, key: str) -> dict[str, str]:
+    """Return an object's tags.
+
+    Raises:
+        InvalidResponseError: One of them has no name.
+    """
+    found = answer.get("TagSet", ())
+    if not all("Key" in tag for tag in found):
+        raise _missing("Key of a tag", "GetObjectTagging", side, bucket, key)
+    return {tag["Key"]: tag.get("Value", "") for tag in found}
 
 
 def etag(
@@ -93,7 +155,7 @@ def etag(
         InvalidResponseError: The answer holds no ETag.
     """
     found = unquoted((answer or {}).get("ETag") or "")
-    if not found:
+    if not found.strip():
         raise _missing("ETag", operation, side, bucket, key)
     return found
 
@@ -108,6 +170,12 @@ def upload_id(answer: Mapping[str, Any], side: Side, bucket: str, key: str) -> s
     if not found:
         raise _missing("UploadId", "CreateMultipartUpload", side, bucket, key)
     return str(found)
+
+
+def _grant(grant: Mapping[str, Any]) -> tuple[str, str, str]:
+    grantee = grant.get("Grantee", {})
+    kind = next((kind for kind in acl.GRANTEES if grantee.get(kind)), "")
+    return grant.get("Permission", ""), kind, grantee.get(kind, "")
 
 
 def _missing(

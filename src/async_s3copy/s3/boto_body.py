@@ -33,10 +33,14 @@ async def body_chunks(
         if not chunk:
             break
         arrived += len(chunk)
+        if arrived > size_bytes:
+            # Who collects the bytes has made room for so many.
+            break
         yield chunk
     if arrived != size_bytes:
+        said = "goes on" if arrived > size_bytes else "ended"
         raise S3ConnectionError(
-            f"the body ended after {arrived:,} of {size_bytes:,} bytes",
+            f"the body {said} after {min(arrived, size_bytes):,} of {size_bytes:,} bytes",
             code="IncompleteBody",
             operation="GetObject",
             side=side,

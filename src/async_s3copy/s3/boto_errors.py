@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -11,9 +12,11 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from async_s3copy.errors import CredentialsError, S3CopyError, S3Error, Side
-from async_s3copy.s3.codes import s3_error
+from async_s3copy.s3.codes import s3_error, server_time
 from async_s3copy.s3.heads import digits
+from async_s3copy.s3.wire.patience import TIMEOUTS_PER_ANSWER
 
+_READERS: Final = (ResponseParserError.__module__, "botocore.handlers")
 _CREDENTIALS: Final = (
     boto.NoCredentialsError,
     boto.PartialCredentialsError,
@@ -29,6 +32,7 @@ _CREDENTIALS: Final = (
 )
 _STS_OPERATIONS: Final = ("AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials")
 _TIMEOUTS: Final = (boto.ReadTimeoutError, TimeoutError)
+_UNENDING: Final = f"the answer had not ended after {TIMEOUTS_PER_ANSWER} read timeouts"
 _CONNECTION: Final = (
     boto.ConnectionError,
     boto.HTTPClientError,
@@ -37,6 +41,9 @@ _CONNECTION: Final = (
     aiohttp.ClientError,
     OSError,
 )
+# What botocore raises where it reads answers that it does not expect, such as a field that is there
+# twice.
+_STUMBLES: Final = (TypeError, ValueError, AttributeError, LookupError)
 _WRONG_SETUP: Final = (boto.SSLError, boto.ParamValidationError, boto.BotoCoreError, ValueError)
 
 
@@ -69,9 +76,11 @@ def _translate(exception: Exception, *, side: Side, **where: Any) -> S3CopyError
     if isinstance(exception, ResponseParserError):
         return _no_response("InvalidResponse", str(exception), side=side, **where)
     if isinstance(exception, _TIMEOUTS):
-        return _no_response("ReadTimeout", str(exception), side=side, **where)
+        return _no_response("ReadTimeout", str(exception) or _UNENDING, side=side, **where)
     if isinstance(exception, _CONNECTION):
         return _no_response("ConnectionError", str(exception), side=side, **where)
+    if isinstance(exception, _STUMBLES) and _is_from_reader(exception):
+        return _no_response("InvalidResponse", repr(exception), side=side, **where)
     if isinstance(exception, _WRONG_SETUP):
         return _no_response(type(exception).__name__, str(exception), side=side, **where)
     return None
@@ -86,15 +95,23 @@ def _from_client_error(
     if exception.operation_name in _STS_OPERATIONS:
         return CredentialsError(side, f"{exception.operation_name} failed with {code}: {message}")
     metadata = exception.response.get("ResponseMetadata", {})
-    return s3_error(
+    headers = metadata.get("HTTPHeaders", {})
+    built = s3_error(
         code,
         int(metadata.get("HTTPStatusCode", 0)),
         message,
         side=side,
         request_id=str(metadata.get("RequestId", "")),
-        retry_after_s=_retry_after(metadata.get("HTTPHeaders", {})),
+        retry_after_s=_retry_after(headers),
         **where,
     )
+    built.server_time = server_time(headers.get("date", ""))
+    return built
+
+
+def _is_from_reader(exception: Exception) -> bool:
+    frames = traceback.walk_tb(exception.__traceback__)
+    return any(frame.f_globals.get("__name__") in _READERS for frame, _ in frames)
 
 
 def _no_response(code: str, message: str, **where: Any) -> S3Error:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import io
 from typing import Any, Final
-from urllib.parse import urlencode
 
-from async_s3copy.s3.client import CopySource, ObjectProperties
+from async_s3copy.s3.values import CompletedPart, CopySource
 
 RAW_HEADERS: Final = "AsyncS3CopyRawHeaders"
 """A parameter no operation has: ``send_raw_headers`` takes it out again."""
@@ -34,13 +33,10 @@ def body_parameters(body: bytes, md5: bytes) -> dict[str, Any]:
     return {"Body": _Body(body), "ContentMD5": base64.b64encode(md5).decode()}
 
 
-def property_headers(properties: ObjectProperties) -> dict[str, str]:
-    """Return content headers, user metadata and tags as they go over the wire."""
-    headers = dict(properties.headers)
-    headers.update({f"x-amz-meta-{name}": value for name, value in properties.metadata.items()})
-    if properties.tags:
-        headers["x-amz-tagging"] = urlencode(properties.tags)
-    return headers
+def completed_part(part: CompletedPart) -> dict[str, Any]:
+    """Return a part as CompleteMultipartUpload names it."""
+    checksums = {f"Checksum{name.upper()}": value for name, value in part.checksums.items()}
+    return {"PartNumber": part.number, "ETag": f'"{part.etag}"', **checksums}
 
 
 def send_raw_headers(events: Any) -> None:

@@ -11,141 +11,25 @@ same Protocol.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from async_s3copy.model import S3Object
 from async_s3copy.s3.endpoint import Endpoint
-
-
-@dataclass(frozen=True, slots=True)
-class ListPage:
-    """One page of a listing.
-
-    Attributes:
-        objects: The objects, in the server's order; at most 1,000.
-        next_token: Continuation token of the next page; ``None`` on the last.
-        truncated: Whether more keys follow, token or not.
-    """
-
-    objects: Sequence[S3Object]
-    next_token: str | None
-    truncated: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectProperties:
-    """What a copy carries besides the bytes, as raw header values.
-
-    Attributes:
-        headers: Content headers by lowercase name: content-type, -encoding, -language,
-            -disposition, cache-control, expires.
-        metadata: User metadata without the ``x-amz-meta-`` prefix.
-        tags: Object tags; empty when there are none or they have not been read.
-        storage_class: Storage class to write with; empty leaves it to the destination.
-    """
-
-    headers: Mapping[str, str] = field(default_factory=dict)
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    storage_class: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectHead:
-    """What HEAD (or the head of a GET) tells of an object.
-
-    Attributes:
-        object: The object, its ``metadata`` filled in.
-        properties: Headers, metadata and storage class; tags are not part of a HEAD.
-        content_length: Bytes the answer is about: the object's, or its one part's or range's.
-        tag_count: Number of tags; ``None`` when the server does not say.
-        part_count: Number of parts, told only where a part number was asked for; else ``None``.
-        etag_is_md5: False where the encryption makes the ETag opaque (SSE-KMS, SSE-C).
-        checksums: Full-object checksums, base64, by algorithm in lower case (``"sha256"``); told
-            only where asked for and where the object has them.
-    """
-
-    object: S3Object
-    properties: ObjectProperties = ObjectProperties()
-    content_length: int = 0
-    tag_count: int | None = None
-    part_count: int | None = None
-    etag_is_md5: bool = True
-    checksums: Mapping[str, str] = field(default_factory=dict)
-
-
-class CopySource(NamedTuple):
-    """The source of a server-side copy, pinned to what was listed.
-
-    Attributes:
-        bucket: Source bucket name or access-point ARN.
-        key: Source key, unencoded.
-        version_id: Version to copy; ``None`` for the current one.
-        if_match: Sent as ``x-amz-copy-source-if-match``; empty sends no condition.
-    """
-
-    bucket: str
-    key: str
-    version_id: str | None = None
-    if_match: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ByteRange:
-    """Bytes ``first`` to ``last``, both included, as HTTP counts them."""
-
-    first: int
-    last: int
-
-    @property
-    def size(self) -> int:
-        """Number of bytes."""
-        return self.last - self.first + 1
-
-    def __str__(self) -> str:
-        return f"bytes={self.first}-{self.last}"
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedPart:
-    """A part that S3 holds: its number (from 1) and the ETag S3 gave it."""
-
-    number: int
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class OpenUpload:
-    """A multipart upload that is neither completed nor aborted.
-
-    Attributes:
-        key: Key that it is for.
-        upload_id: Its id.
-        initiated: When it began; 1970 where the server does not say.
-    """
-
-    key: str
-    upload_id: str
-    initiated: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectBody:
-    """A response body while its connection is open.
-
-    Attributes:
-        head: What the response's headers say of the object.
-        size: Bytes this response carries: the whole object, or the range that was asked for.
-        chunks: The bytes, in order; raises ``S3ConnectionError`` when fewer arrive than promised.
-    """
-
-    head: ObjectHead
-    size: int
-    chunks: AsyncIterator[bytes]
+from async_s3copy.s3.values import (
+    AS_IT_IS,
+    NO_CHECKSUMS,
+    ByteRange,
+    CompletedPart,
+    CopySource,
+    ListPage,
+    ObjectBody,
+    ObjectHead,
+    ObjectProperties,
+    OpenUpload,
+    VersionPage,
+    Written,
+)
 
 
 class S3Client(Protocol):
@@ -191,8 +75,40 @@ class S3Client(Protocol):
         """GetObjectTagging."""
         ...
 
-    async def put_object_tagging(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+    async def put_object_tagging(
+        self, bucket: str, key: str, tags: Mapping[str, str], *, version_id: str | None = None
+    ) -> None:
         """PutObjectTagging: for tags too long for a header."""
+        ...
+
+    async def get_object_acl(
+        self, bucket: str, key: str, *, version_id: str | None = None
+    ) -> dict[str, str]:
+        """GetObjectAcl; returns the grants, as ``ObjectProperties.grants``."""
+        ...
+
+    async def list_versions(
+        self,
+        bucket: str,
+        prefix: str,
+        *,
+        key_marker: str | None = None,
+        version_marker: str | None = None,
+        max_keys: int = 1_000,
+    ) -> VersionPage:
+        """ListObjectVersions, one page."""
+        ...
+
+    async def get_bucket_versioning(self, bucket: str) -> str:
+        """GetBucketVersioning: ``"Enabled"``, ``"Suspended"``, or empty where it never was on."""
+        ...
+
+    async def delete_object(self, bucket: str, key: str) -> str | None:
+        """DeleteObject, without a version: in a bucket with versioning it writes a delete marker.
+
+        Returns:
+            The marker's version; ``None`` where the bucket has no versioning.
+        """
         ...
 
     async def copy_object(
@@ -200,11 +116,18 @@ class S3Client(Protocol):
         bucket: str,
         key: str,
         source: CopySource,
+        properties: ObjectProperties = AS_IT_IS,
         *,
-        storage_class: str = "",
+        replaces_metadata: bool = False,
+        replaces_tags: bool = False,
         if_none_match: bool = False,
-    ) -> str:
-        """CopyObject, carrying headers, metadata and tags; returns the new ETag, unquoted."""
+    ) -> Written:
+        """CopyObject.
+
+        Content headers and user metadata are carried, unless ``replaces_metadata`` writes those of
+        ``properties`` instead (all of them: what is not there vanishes); tags likewise, with
+        ``replaces_tags``. Every other property is written as given.
+        """
         ...
 
     async def create_multipart_upload(
@@ -227,9 +150,20 @@ class S3Client(Protocol):
         ...
 
     async def upload_part(
-        self, bucket: str, key: str, upload_id: str, part_number: int, body: bytes, *, md5: bytes
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        part_number: int,
+        body: bytes,
+        *,
+        md5: bytes,
+        checksums: Mapping[str, str] = NO_CHECKSUMS,
     ) -> CompletedPart:
-        """UploadPart; ``md5`` (raw digest) goes out as Content-MD5: S3 refuses a damaged part."""
+        """UploadPart; ``md5`` (raw digest) goes out as Content-MD5: S3 refuses a damaged part.
+
+        ``checksums`` (base64 by algorithm in lower case) must hold the one the upload declared.
+        """
         ...
 
     async def complete_multipart_upload(
@@ -240,8 +174,8 @@ class S3Client(Protocol):
         parts: Sequence[CompletedPart],
         *,
         if_none_match: bool = False,
-    ) -> str:
-        """CompleteMultipartUpload; returns the new ETag, unquoted."""
+    ) -> Written:
+        """CompleteMultipartUpload."""
         ...
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
@@ -267,9 +201,10 @@ class S3Client(Protocol):
         properties: ObjectProperties,
         *,
         md5: bytes,
+        checksums: Mapping[str, str] = NO_CHECKSUMS,
         if_none_match: bool = False,
-    ) -> str:
-        """PutObject with Content-MD5; returns the new ETag, unquoted."""
+    ) -> Written:
+        """PutObject with Content-MD5, and checksums as for ``upload_part``."""
         ...
 
     def get_object(
@@ -280,6 +215,10 @@ class S3Client(Protocol):
         version_id: str | None = None,
         if_match: str = "",
         byte_range: ByteRange | None = None,
+        checksums: bool = False,
     ) -> AbstractAsyncContextManager[ObjectBody]:
-        """GetObject: the body stays readable inside the ``async with``."""
+        """GetObject, with the checksums on request: the body stays readable in the ``async with``.
+
+        With ``checksums``, the head tells those of the whole object, also where a range is read.
+        """
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from async_s3copy.errors import (
@@ -109,6 +111,10 @@ _PERMISSIONS: Final = {
     "ListObjectsV2": "s3:ListBucket",
     "HeadObject": "s3:GetObject",
     "GetObject": "s3:GetObject",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "GetBucketVersioning": "s3:GetBucketVersioning",
+    "GetObjectAcl": "s3:GetObjectAcl",
+    "DeleteObject": "s3:DeleteObject",
     "GetObjectTagging": "s3:GetObjectTagging",
     "PutObjectTagging": "s3:PutObjectTagging",
     "PutObject": "s3:PutObject",
@@ -119,6 +125,17 @@ _PERMISSIONS: Final = {
     "ListParts": "s3:ListMultipartUploadParts",
     "ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
+# Errors are kept and logged by the hundred; S3's own texts are far shorter.
+_LONGEST_MESSAGE: Final = 1_000
+_LONGEST_CODE: Final = 200
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html
+_REDIRECTS: Final = (301, 302, 307, 308)
+_WRONG_REGION: Final = (
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "PermanentRedirect",
+    "TemporaryRedirect",
+)
 _REJECTED_CREDENTIALS: Final = frozenset(
     ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken")
 )
@@ -155,19 +172,35 @@ def s3_error(
         message = _HEAD_MESSAGES.get(code, message)
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status, S3Error)
     error = kind(
-        message or code,
-        code=code,
+        (message or code)[:_LONGEST_MESSAGE],
+        code=code[:_LONGEST_CODE],
         status=status,
         operation=operation,
         side=side,
         bucket=bucket,
         key=key,
-        request_id=request_id,
+        request_id=request_id[:_LONGEST_CODE],
         retry_after_s=retry_after_s,
     )
     if isinstance(error, AccessDeniedError):
         _explain_denial(error)
+    elif is_elsewhere(error):
+        error.message += f"; set region= of the {error.side} account to the Region of the bucket"
     return error
+
+
+def is_elsewhere(error: S3Error) -> bool:
+    """Tell whether an error says that the bucket is in another Region than was asked."""
+    return error.status in _REDIRECTS or error.code in _WRONG_REGION
+
+
+def server_time(date: str) -> datetime | None:
+    """Read the ``Date`` of an answer; ``None`` where there is none that can be read."""
+    try:
+        told = parsedate_to_datetime(date)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
 
 
 def _explain_denial(error: AccessDeniedError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -39,6 +40,12 @@ class Endpoint:
         """Whether this is S3 itself, the reference, rather than a compatible server."""
         return _is_aws(self.url)
 
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody on the way can read along: over TLS, or within this host."""
+        parts = urlsplit(self.url)
+        return parts.scheme == "https" or _is_loopback((parts.hostname or "").rstrip("."))
+
     def same_service(self, other: Endpoint) -> bool:
         """Tell whether a server-side copy between the two is possible at all.
 
@@ -55,6 +62,13 @@ class Endpoint:
         host = (parts.hostname or "").rstrip(".")
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
         return ("loopback" if host in _LOOPBACK else host, port)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host in _LOOPBACK or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @lru_cache(maxsize=64)

@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ParamValidationError
 
 from async_s3copy.errors import CredentialsError, Side, ValidationError
 from async_s3copy.s3.ahead import shared_loader
+from async_s3copy.s3.wire.keys import make_due
 
 
 def client_config(name: str, settings: Mapping[str, Any] | None) -> Config | None:
@@ -126,16 +127,23 @@ class _Refresh:
     def __init__(self, credentials: Any) -> None:
         self._credentials = credentials
         self._one_at_a_time = threading.Lock()
+        self._given: str | None = None
 
     async def __call__(self) -> dict[str, Any]:
         # Whoever cancels need not wait for a slow issuer: the thread changes nothing but the keys.
-        return await anyio.to_thread.run_sync(self._ask, abandon_on_cancel=True)
+        found = await anyio.to_thread.run_sync(self._ask, abandon_on_cancel=True)
+        self._given = found["token"]
+        return found
 
     def _ask(self) -> dict[str, Any]:
         # A thread that was left to itself may still be refreshing: old keys would be taken
         # together with the new expiry.
         with self._one_at_a_time:
             keys = self._credentials.get_frozen_credentials()
+            if keys.token == self._given:
+                # Asked again before their time: S3 has refused them.
+                make_due(self._credentials)
+                keys = self._credentials.get_frozen_credentials()
             # botocore has no public way to ask when credentials expire.
             expires = self._credentials._expiry_time
         return {

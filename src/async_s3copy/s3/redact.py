@@ -1,7 +1,8 @@
 """Keep credentials out of botocore's debug log.
 
-At DEBUG, botocore logs every request it signs (the access key id in the Authorization header, and
-the whole session token of temporary credentials) and every answer, those of AWS STS included.
+At DEBUG, botocore logs every request it signs (the access key id in the Authorization header, the
+whole session token of temporary credentials, the customer key of SSE-C) and every answer, those of
+AWS STS included.
 Nothing this library does may put a credential into a log, whoever writes the record.
 """
 
@@ -23,7 +24,8 @@ _NAMES: Final = (
 )
 _CREDENTIALS: Final = re.compile(
     # In headers, canonical requests and the Authorization header ...
-    r"((?:x-amz-security-token['\"]?\s*[:=]\s*(?:b?['\"])?|Credential=)"
+    r"((?:x-amz-(?:security-token|[a-z-]*-customer-key(?:-md5)?)"
+    r"['\"]?\s*[:=]\s*(?:b?['\"])?|Credential=)"
     # ... in the XML of STS, and in JSON, parameters and form bodies.
     rf"|<(?:{_NAMES})>|\b(?:{_NAMES})['\"]?\s*[:=]\s*(?:b?['\"])?)"
     r"[^<'\",\s&]+",

@@ -14,6 +14,8 @@ import anyio.to_thread
 from aiobotocore.httpsession import AIOHTTPSession
 from botocore.httpsession import get_cert_path
 
+from async_s3copy.s3.direct import DirectSession
+
 # aiobotocore 3 makes them in a thread itself.
 _MAKES_TLS_ON_THE_LOOP: Final = not inspect.iscoroutinefunction(AIOHTTPSession._create_connector)
 
@@ -40,7 +42,8 @@ class OneAttempt(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is untype
     unseen. A CopyObject with If-None-Match that succeeded the first time would then look refused;
     the governor repeats it knowingly.
 
-    Certificates are checked against the host's name, too, which aiobotocore 2 leaves out.
+    Certificates are checked against the host's name, too, which aiobotocore 2 leaves out. Redirects
+    are not followed, and answers are bounded: see ``direct``.
 
     Args:
         verify: As botocore's.
@@ -66,9 +69,7 @@ class OneAttempt(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is untype
             if _MAKES_TLS_ON_THE_LOOP and self._tls is None and self._is_plain(proxy_url):
                 # Reading a CA bundle takes 20 ms and more.
                 self._tls = await anyio.to_thread.run_sync(tls_context, self.transport.verify)
-            session = await super()._get_session(proxy_url)
-        session._retry_connection = False
-        return session
+            return DirectSession(await super()._get_session(proxy_url))
 
     def _is_plain(self, proxy_url: str | None) -> bool:
         transport = self.transport

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from async_s3copy.errors import InvalidResponseError, Side
-from async_s3copy.s3.client import OpenUpload
 from async_s3copy.s3.encoded_keys import key_decoded
+from async_s3copy.s3.values import OpenUpload
 
 OPERATION: Final = "ListMultipartUploads"
 PAGE_UPLOADS: Final = 100

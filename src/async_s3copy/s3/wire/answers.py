@@ -7,74 +7,31 @@ holds an ``<Error>``, which counts as its code, it raises ``InvalidResponseError
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
 from async_s3copy.errors import Side
 from async_s3copy.model import unquoted
-from async_s3copy.s3 import heads
-from async_s3copy.s3.client import CompletedPart, ListPage, ObjectHead, OpenUpload
+from async_s3copy.s3 import acl, heads
 from async_s3copy.s3.uploads import OPERATION, Marker, UploadPage
+from async_s3copy.s3.values import NO_CHECKSUMS, CompletedPart, ObjectHead, OpenUpload, Written
 from async_s3copy.s3.wire.dates import http_date, iso_date
 from async_s3copy.s3.wire.failures import ERROR_ROOTS, Call, s3_failure, unusable_success
 from async_s3copy.s3.wire.http import Response
-from async_s3copy.s3.wire.listing_xml import ListingParser
+from async_s3copy.s3.wire.told import (
+    WrittenChecksums,
+    checksums_among,
+    leaves_of,
+    whole_checksums,
+)
 from async_s3copy.s3.wire.xml import Element, XmlError, parse, quick_etag
 
 # The second is moto's.
 _PARTS_ROOTS: Final = ("ListPartsResult", "ListPartsResponse")
-_CHECKSUM_HEADERS: Final = {name: f"x-amz-checksum-{name.lower()}" for name in heads.CHECKSUMS}
-
-
-class ListingAnswer:
-    """Read one page of a listing, about a millisecond at a time.
-
-    Args:
-        response: The response to ListObjectsV2.
-        side: Whose credentials asked for it.
-        bucket: The bucket.
-
-    Raises:
-        S3Error: S3 refused.
-    """
-
-    def __init__(self, response: Response, side: Side, bucket: str) -> None:
-        self._response = response
-        self._call = Call("ListObjectsV2", side, bucket)
-        _refuse_failure(response, self._call)
-        self._parser = ListingParser(bucket, response.body)
-
-    def advance(self) -> bool:
-        """Read on for about a millisecond; returns whether the page is complete.
-
-        Raises:
-            S3Error: The answer is no listing; taken for one, a bucket would seem empty.
-        """
-        with self._readable():
-            return self._parser.advance()
-
-    def page(self) -> ListPage:
-        """Return the page, reading what is left of it.
-
-        Raises:
-            S3Error: The answer is no listing; taken for one, a bucket would seem empty.
-        """
-        with self._readable():
-            return self._parser.page()
-
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        try:
-            yield
-        except XmlError as error:
-            problem = f"the answer holds no listing: {error}"
-            raise unusable_success(self._response, self._call, problem) from None
-
-
-def list_page(response: Response, side: Side, bucket: str) -> ListPage:
-    """Read the answer to ListObjectsV2 in one go."""
-    return ListingAnswer(response, side, bucket).page()
+# A listing without uploads still has some of these.
+_UPLOADS_MEMBERS: Final = frozenset(
+    ("Bucket", "IsTruncated", "KeyMarker", "MaxUploads", "Prefix", "Upload")
+)
 
 
 def head_object(response: Response, side: Side, bucket: str, key: str) -> ObjectHead:
@@ -91,8 +48,6 @@ def object_head(bucket: str, key: str, headers: Mapping[str, str]) -> ObjectHead
         etag=headers.get("etag", ""),
         storage_class=headers.get("x-amz-storage-class", ""),
         part_count=heads.digits(headers.get("x-amz-mp-parts-count", "")),
-        checksum_type=headers.get("x-amz-checksum-type", heads.FULL_OBJECT),
-        checksums={name: headers.get(header, "") for name, header in _CHECKSUM_HEADERS.items()},
     )
     return heads.object_head(bucket, key, headers, told)
 
@@ -113,9 +68,37 @@ def put_object_tagging(response: Response, side: Side, bucket: str, key: str) ->
     _refuse_failure_within(response, Call("PutObjectTagging", side, bucket, key))
 
 
-def copy_object(response: Response, side: Side, bucket: str, key: str) -> str:
-    """Read the answer to CopyObject; returns the new ETag, unquoted."""
-    return _etag_within(response, Call("CopyObject", side, bucket, key), "CopyObjectResult")
+def get_object_acl(response: Response, side: Side, bucket: str, key: str) -> dict[str, str]:
+    """Read the answer to GetObjectAcl; returns the grantees by permission."""
+    call = Call("GetObjectAcl", side, bucket, key)
+    root = _document(response, call, "AccessControlPolicy")
+    try:
+        listed = root.child("AccessControlList")
+        return acl.grants([] if listed is None else [_grant(each) for each in listed.children])
+    except XmlError as error:
+        raise unusable_success(response, call, f"the answer holds no grants: {error}") from None
+
+
+def get_bucket_versioning(response: Response, side: Side, bucket: str, *_: object) -> str:
+    """Read the answer to GetBucketVersioning; returns the status, empty where there is none."""
+    call = Call("GetBucketVersioning", side, bucket)
+    # Other servers have the name that it had in the SOAP interface.
+    root = _document(response, call, "VersioningConfiguration", "GetBucketVersioningResponse")
+    try:
+        return (root.text("Status") or "").strip()
+    except XmlError as error:
+        raise unusable_success(response, call, f"the answer holds no status: {error}") from None
+
+
+def delete_object(response: Response, side: Side, bucket: str, key: str) -> str | None:
+    """Read the answer to DeleteObject; returns the version of the delete marker."""
+    _refuse_failure_within(response, Call("DeleteObject", side, bucket, key))
+    return response.headers().get("x-amz-version-id") or None
+
+
+def copy_object(response: Response, side: Side, bucket: str, key: str) -> Written:
+    """Read the answer to CopyObject."""
+    return _written_within(response, Call("CopyObject", side, bucket, key), "CopyObjectResult")
 
 
 def create_multipart_upload(response: Response, side: Side, bucket: str, key: str) -> str:
@@ -129,7 +112,9 @@ def copy_part(
 ) -> CompletedPart:
     """Read the answer to UploadPartCopy."""
     call = Call("UploadPartCopy", side, bucket, key)
-    return CompletedPart(part_number, _etag_within(response, call, "CopyPartResult"))
+    root = _document(response, call, "CopyPartResult")
+    etag = _told_etag(response, call, _text_of(root, response, call, "ETag"))
+    return CompletedPart(part_number, etag, checksums_among(leaves_of(root)))
 
 
 def upload_part(
@@ -137,13 +122,14 @@ def upload_part(
 ) -> CompletedPart:
     """Read the answer to UploadPart."""
     call = Call("UploadPart", side, bucket, key)
-    return CompletedPart(part_number, _etag_header(response, call))
+    etag = _etag_header(response, call)
+    return CompletedPart(part_number, etag, heads.checksums_in(response.headers()))
 
 
-def complete_multipart_upload(response: Response, side: Side, bucket: str, key: str) -> str:
-    """Read the answer to CompleteMultipartUpload; returns the new ETag, unquoted."""
+def complete_multipart_upload(response: Response, side: Side, bucket: str, key: str) -> Written:
+    """Read the answer to CompleteMultipartUpload."""
     call = Call("CompleteMultipartUpload", side, bucket, key)
-    return _etag_within(response, call, "CompleteMultipartUploadResult")
+    return _written_within(response, call, "CompleteMultipartUploadResult")
 
 
 def abort_multipart_upload(response: Response, side: Side, bucket: str, key: str) -> None:
@@ -168,9 +154,13 @@ def upload_page(response: Response, side: Side, bucket: str) -> UploadPage:
         raise unusable_success(response, call, problem) from None
 
 
-def put_object(response: Response, side: Side, bucket: str, key: str) -> str:
-    """Read the answer to PutObject; returns the new ETag, unquoted."""
-    return _etag_header(response, Call("PutObject", side, bucket, key))
+def put_object(response: Response, side: Side, bucket: str, key: str) -> Written:
+    """Read the answer to PutObject."""
+    etag = _etag_header(response, Call("PutObject", side, bucket, key))
+    headers = response.headers()
+    kind = headers.get("x-amz-checksum-type", "")
+    checksums = heads.full_object(heads.checksums_in(headers), kind)
+    return heads.written(etag, response.raw_headers, checksums)
 
 
 def _document(response: Response, call: Call, *names: str) -> Element:
@@ -189,7 +179,10 @@ def _document(response: Response, call: Call, *names: str) -> Element:
 
 def _text_within(response: Response, call: Call, name: str, field: str) -> str:
     """Return a text that a success must hold."""
-    root = _document(response, call, name)
+    return _text_of(_document(response, call, name), response, call, field)
+
+
+def _text_of(root: Element, response: Response, call: Call, field: str) -> str:
     try:
         text = root.text(field)
     except XmlError:
@@ -199,10 +192,15 @@ def _text_within(response: Response, call: Call, name: str, field: str) -> str:
     return text
 
 
-def _etag_within(response: Response, call: Call, name: str) -> str:
-    if response.status == 200 and (etag := quick_etag(response.body, name)):
-        return etag
-    return _told_etag(response, call, _text_within(response, call, name, "ETag"))
+def _written_within(response: Response, call: Call, name: str) -> Written:
+    body = response.body
+    # Every copied object passes here; few lines, because each one counts.
+    if response.status == 200 and (etag := quick_etag(body, name)):
+        checksums = WrittenChecksums(body) if b"<Checksum" in body else NO_CHECKSUMS
+        return heads.written(etag, response.raw_headers, checksums)
+    root = _document(response, call, name)
+    etag = _told_etag(response, call, _text_of(root, response, call, "ETag"))
+    return heads.written(etag, response.raw_headers, whole_checksums(leaves_of(root)))
 
 
 def _etag_header(response: Response, call: Call) -> str:
@@ -212,7 +210,7 @@ def _etag_header(response: Response, call: Call) -> str:
 
 def _told_etag(response: Response, call: Call, text: str) -> str:
     etag = unquoted(text)
-    if not etag:
+    if not etag.strip():
         raise unusable_success(response, call, "the answer holds no ETag")
     return etag
 
@@ -238,8 +236,8 @@ def _refuse_failure_within(response: Response, call: Call) -> None:
 
 def _upload_page(root: Element) -> UploadPage:
     uploads = [_upload(child) for child in root.children if child.name == "Upload"]
-    if not root.children:
-        raise XmlError("it is empty")
+    if _UPLOADS_MEMBERS.isdisjoint(child.name for child in root.children):
+        raise XmlError("it holds nothing that a listing of uploads does")
     marker = Marker(root.text("NextKeyMarker") or None, root.text("NextUploadIdMarker") or None)
     is_truncated = (root.text("IsTruncated") or "").strip().lower() == "true"
     return UploadPage(
@@ -255,6 +253,16 @@ def _upload(upload: Element) -> OpenUpload:
     if not key or not upload_id:
         raise XmlError("an upload without a <Key> or an <UploadId>")
     return OpenUpload(key, upload_id, iso_date(upload.text("Initiated") or ""))
+
+
+def _grant(grant: Element) -> tuple[str, str, str]:
+    permission, grantee = grant.text("Permission"), grant.child("Grantee")
+    if not permission or grantee is None:
+        raise XmlError(f"a <{grant.name}> without a <Permission> or a <Grantee>")
+    for kind in acl.GRANTEES:
+        if name := grantee.text(kind):
+            return permission, kind, name
+    raise XmlError("a <Grantee> without a name")
 
 
 def _tag(tag: Element) -> tuple[str, str]:

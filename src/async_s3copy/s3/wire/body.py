@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 # Enough to keep a fast link busy while the reader awaits something else, little enough to hold for
@@ -40,9 +40,9 @@ class BodyStream(AsyncIterator[bytes]):
         """Whether the sender should be held back."""
         return self._buffered_bytes >= HIGH_WATER_BYTES
 
-    def push(self, pieces: list[bytes]) -> None:
+    def push(self, pieces: Sequence[bytes | bytearray]) -> None:
         """Hand pieces to the reader."""
-        self._pieces.extend(pieces)
+        self._pieces.extend(map(bytes, pieces))
         self._buffered_bytes += sum(map(len, pieces))
         self._wake()
 

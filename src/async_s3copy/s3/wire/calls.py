@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
 from async_s3copy.errors import S3Error, Side
-from async_s3copy.s3.client import ObjectBody
+from async_s3copy.s3.values import ObjectBody
 from async_s3copy.s3.wire.download import opened_body
 from async_s3copy.s3.wire.failures import Call
 from async_s3copy.s3.wire.http import Request, Response, WireError
@@ -38,7 +38,7 @@ class Calls:
         _, side, bucket, key = call
         entry = self._table.get(bucket) or await self._table.fresh(bucket)
         if entry is not None:
-            request = build(entry.requests)
+            request, used = build(entry.requests), entry.requests.keys
             try:
                 response = await entry.pool.send(request)
             except WireError as error:
@@ -46,7 +46,7 @@ class Calls:
             try:
                 return read(response, side, bucket, key)
             except S3Error as error:
-                self._table.heed(bucket, error)
+                self._table.heed(bucket, error, used)
         return await self._table.learn(bucket, key, by_reference)
 
     async def open(
@@ -60,14 +60,14 @@ class Calls:
         bucket = call.bucket
         entry = self._table.get(bucket) or await self._table.fresh(bucket)
         if entry is not None:
-            request = build(entry.requests)
+            request, used = build(entry.requests), entry.requests.keys
             try:
                 streamed = await stack.enter_async_context(entry.pool.stream(request))
                 body = await opened_body(streamed, call)
             except WireError as error:
                 raise as_s3_error(error, call) from error
             except S3Error as error:
-                self._table.heed(bucket, error)
+                self._table.heed(bucket, error, used)
             else:
                 return body
         return await self._table.learn(

@@ -9,144 +9,57 @@ says that the bucket is elsewhere.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from async_s3copy.s3.boto import BotoClient
-from async_s3copy.s3.client import (
+from async_s3copy.s3.values import (
+    AS_IT_IS,
+    NO_CHECKSUMS,
     ByteRange,
     CompletedPart,
     CopySource,
-    ListPage,
-    ObjectBody,
-    ObjectHead,
     ObjectProperties,
-    OpenUpload,
+    Written,
 )
-from async_s3copy.s3.endpoint import Endpoint
-from async_s3copy.s3.uploads import OPERATION, Marker, UploadPage, uploads_of
+from async_s3copy.s3.versioned import asking_for
 from async_s3copy.s3.wire import answers
-from async_s3copy.s3.wire.calls import Calls
-from async_s3copy.s3.wire.failures import Call
-from async_s3copy.s3.wire.http import Request
-from async_s3copy.s3.wire.requests import RequestBuilder
-from async_s3copy.s3.wire.routing import RoutingTable
+from async_s3copy.s3.wire.reads import WireReads
 
 # SHA-256 takes half a millisecond per MiB; more than that does not belong on a shared loop.
 _INLINE_HASH_BYTES: Final = 1024 * 1024
 
 
-class WireClient:
+class WireClient(WireReads):
     """Speak to S3 over pooled connections, and through the reference client where need be.
 
-    Args:
-        reference: Makes each bucket's first call, and those that the wire cannot.
-        table: What those calls have taught.
+    Arguments as for ``WireReads``.
     """
 
-    def __init__(self, reference: BotoClient, table: RoutingTable) -> None:
-        self._reference = reference
-        self._side = reference.side
-        self._table = table
-        self._calls = Calls(table)
-        self._saw_tag_count = False
-        self._reading = anyio.Lock()
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where requests go, as botocore resolved it."""
-        return self._reference.endpoint
-
-    @property
-    def reports_tag_count(self) -> bool:
-        """Whether the server is known to count tags: by its name, or by having done so."""
-        return self._saw_tag_count or self._reference.reports_tag_count
-
-    async def list_page(
-        self,
-        bucket: str,
-        prefix: str,
-        *,
-        token: str | None = None,
-        start_after: str | None = None,
-        max_keys: int = 1_000,
-    ) -> ListPage:
-        """ListObjectsV2, one page; read in pieces, with other tasks having their turn between."""
-
-        def build(requests: RequestBuilder) -> Request:
-            return requests.list_page(
-                prefix, token=token, start_after=start_after, max_keys=max_keys
-            )
-
-        async def by_reference() -> ListPage | answers.ListingAnswer:
-            return await self._reference.list_page(
-                bucket, prefix, token=token, start_after=start_after, max_keys=max_keys
-            )
-
-        if max_keys > 1 and self._table.is_new(bucket):
-            # botocore takes 100 ms and more to read a page of 1,000 keys, in one go: the way to the
-            # bucket is learned from a page of one.
-            await self.list_page(bucket, prefix, token=token, start_after=start_after, max_keys=1)
-            self._table.count(False)
-        page = await self._calls.make(
-            self._to("ListObjectsV2", bucket),
-            build,
-            lambda response, *_: answers.ListingAnswer(response, self._side, bucket),
-            by_reference,
-        )
-        if isinstance(page, ListPage):
-            return page
-        # One page at a time: pieces of many pages in one turn of the loop would add up.
-        async with self._reading:
-            while not page.advance():
-                await anyio.lowlevel.checkpoint()
-            return page.page()
-
-    async def head_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        version_id: str | None = None,
-        part_number: int | None = None,
-        checksums: bool = False,
-    ) -> ObjectHead:
-        """HeadObject."""
-        head = await self._calls.make(
-            self._to("HeadObject", bucket, key),
-            lambda requests: requests.head_object(
-                key, version_id=version_id, part_number=part_number, checksums=checksums
-            ),
-            answers.head_object,
-            lambda: self._reference.head_object(
-                bucket, key, version_id=version_id, part_number=part_number, checksums=checksums
-            ),
-        )
-        return self._noted(head)
-
-    async def get_object_tagging(
-        self, bucket: str, key: str, *, version_id: str | None = None
-    ) -> dict[str, str]:
-        """GetObjectTagging."""
-        return await self._calls.make(
-            self._to("GetObjectTagging", bucket, key),
-            lambda requests: requests.get_object_tagging(key, version_id=version_id),
-            answers.get_object_tagging,
-            lambda: self._reference.get_object_tagging(bucket, key, version_id=version_id),
-        )
-
-    async def put_object_tagging(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+    async def put_object_tagging(
+        self, bucket: str, key: str, tags: Mapping[str, str], *, version_id: str | None = None
+    ) -> None:
         """PutObjectTagging."""
-        await self._calls.make(
-            self._to("PutObjectTagging", bucket, key),
-            lambda requests: requests.put_object_tagging(key, tags),
-            answers.put_object_tagging,
-            lambda: self._reference.put_object_tagging(bucket, key, tags),
+        with asking_for(version_id):
+            await self._calls.make(
+                self._to("PutObjectTagging", bucket, key),
+                lambda requests: requests.put_object_tagging(key, tags, version_id=version_id),
+                answers.put_object_tagging,
+                lambda: self._reference.put_object_tagging(
+                    bucket, key, tags, version_id=version_id
+                ),
+            )
+
+    async def delete_object(self, bucket: str, key: str) -> str | None:
+        """DeleteObject, without a version."""
+        return await self._calls.make(
+            self._to("DeleteObject", bucket, key),
+            lambda requests: requests.delete_object(key),
+            answers.delete_object,
+            lambda: self._reference.delete_object(bucket, key),
         )
 
     async def copy_object(
@@ -154,21 +67,35 @@ class WireClient:
         bucket: str,
         key: str,
         source: CopySource,
+        properties: ObjectProperties = AS_IT_IS,
         *,
-        storage_class: str = "",
+        replaces_metadata: bool = False,
+        replaces_tags: bool = False,
         if_none_match: bool = False,
-    ) -> str:
+    ) -> Written:
         """CopyObject."""
-        return await self._calls.make(
+        written = await self._calls.make(
             self._to("CopyObject", bucket, key),
             lambda requests: requests.copy_object(
-                key, source, storage_class=storage_class, if_none_match=if_none_match
+                key,
+                source,
+                properties,
+                replaces_metadata=replaces_metadata,
+                replaces_tags=replaces_tags,
+                if_none_match=if_none_match,
             ),
             answers.copy_object,
             lambda: self._reference.copy_object(
-                bucket, key, source, storage_class=storage_class, if_none_match=if_none_match
+                bucket,
+                key,
+                source,
+                properties,
+                replaces_metadata=replaces_metadata,
+                replaces_tags=replaces_tags,
+                if_none_match=if_none_match,
             ),
         )
+        return written if self._terms is None else self._terms.told(bucket, written)
 
     async def create_multipart_upload(
         self, bucket: str, key: str, properties: ObjectProperties
@@ -204,17 +131,27 @@ class WireClient:
         )
 
     async def upload_part(
-        self, bucket: str, key: str, upload_id: str, part_number: int, body: bytes, *, md5: bytes
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        part_number: int,
+        body: bytes,
+        *,
+        md5: bytes,
+        checksums: Mapping[str, str] = NO_CHECKSUMS,
     ) -> CompletedPart:
         """UploadPart."""
         sha256 = await self._sha256(bucket, body)
         return await self._calls.make(
             self._to("UploadPart", bucket, key),
             lambda requests: requests.upload_part(
-                key, upload_id, part_number, body, md5=md5, sha256=sha256
+                key, upload_id, part_number, body, md5=md5, checksums=checksums, sha256=sha256
             ),
             lambda answer, side, *_: answers.upload_part(answer, side, bucket, key, part_number),
-            lambda: self._reference.upload_part(bucket, key, upload_id, part_number, body, md5=md5),
+            lambda: self._reference.upload_part(
+                bucket, key, upload_id, part_number, body, md5=md5, checksums=checksums
+            ),
         )
 
     async def complete_multipart_upload(
@@ -225,9 +162,9 @@ class WireClient:
         parts: Sequence[CompletedPart],
         *,
         if_none_match: bool = False,
-    ) -> str:
+    ) -> Written:
         """CompleteMultipartUpload."""
-        return await self._calls.make(
+        written = await self._calls.make(
             self._to("CompleteMultipartUpload", bucket, key),
             lambda requests: requests.complete_multipart_upload(
                 key, upload_id, parts, if_none_match=if_none_match
@@ -237,6 +174,7 @@ class WireClient:
                 bucket, key, upload_id, parts, if_none_match=if_none_match
             ),
         )
+        return written if self._terms is None else self._terms.told(bucket, written)
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """AbortMultipartUpload."""
@@ -247,28 +185,6 @@ class WireClient:
             lambda: self._reference.abort_multipart_upload(bucket, key, upload_id),
         )
 
-    async def count_parts(self, bucket: str, key: str, upload_id: str) -> int:
-        """ListParts, first page."""
-        return await self._calls.make(
-            self._to("ListParts", bucket, key),
-            lambda requests: requests.count_parts(key, upload_id),
-            answers.count_parts,
-            lambda: self._reference.count_parts(bucket, key, upload_id),
-        )
-
-    async def list_uploads(self, bucket: str, key: str) -> list[OpenUpload]:
-        """ListMultipartUploads, the pages that hold uploads of the key."""
-
-        async def read(marker: Marker) -> UploadPage:
-            return await self._calls.make(
-                self._to(OPERATION, bucket),
-                lambda requests: requests.list_uploads(key, marker),
-                lambda response, *_: answers.upload_page(response, self._side, bucket),
-                lambda: self._reference.upload_page(bucket, key, marker),
-            )
-
-        return await uploads_of(key, read, side=self._side, bucket=bucket)
-
     async def put_object(
         self,
         bucket: str,
@@ -277,48 +193,34 @@ class WireClient:
         properties: ObjectProperties,
         *,
         md5: bytes,
+        checksums: Mapping[str, str] = NO_CHECKSUMS,
         if_none_match: bool = False,
-    ) -> str:
+    ) -> Written:
         """PutObject."""
         sha256 = await self._sha256(bucket, body)
-        return await self._calls.make(
+        written = await self._calls.make(
             self._to("PutObject", bucket, key),
             lambda requests: requests.put_object(
-                key, body, properties, md5=md5, if_none_match=if_none_match, sha256=sha256
+                key,
+                body,
+                properties,
+                md5=md5,
+                checksums=checksums,
+                if_none_match=if_none_match,
+                sha256=sha256,
             ),
             answers.put_object,
             lambda: self._reference.put_object(
-                bucket, key, body, properties, md5=md5, if_none_match=if_none_match
+                bucket,
+                key,
+                body,
+                properties,
+                md5=md5,
+                checksums=checksums,
+                if_none_match=if_none_match,
             ),
         )
-
-    @asynccontextmanager
-    async def get_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        version_id: str | None = None,
-        if_match: str = "",
-        byte_range: ByteRange | None = None,
-    ) -> AsyncIterator[ObjectBody]:
-        """GetObject."""
-        async with AsyncExitStack() as stack:
-            body = await self._calls.open(
-                self._to("GetObject", bucket, key),
-                stack,
-                lambda requests: requests.get_object(
-                    key, version_id=version_id, if_match=if_match, byte_range=byte_range
-                ),
-                lambda: self._reference.get_object(
-                    bucket, key, version_id=version_id, if_match=if_match, byte_range=byte_range
-                ),
-            )
-            self._noted(body.head)
-            yield body
-
-    def _to(self, operation: str, bucket: str, key: str | None = None) -> Call:
-        return Call(operation, self._side, bucket, key)
+        return written if self._terms is None else self._terms.told(bucket, written)
 
     async def _sha256(self, bucket: str, body: bytes) -> str | None:
         """Hash a body where its signature needs that, off the event loop where it is large."""
@@ -326,10 +228,6 @@ class WireClient:
         if entry is None or not entry.route.signs_payload or len(body) <= _INLINE_HASH_BYTES:
             return None  # the request builder hashes what is left
         return await anyio.to_thread.run_sync(_hex_sha256, body)
-
-    def _noted(self, head: ObjectHead) -> ObjectHead:
-        self._saw_tag_count = self._saw_tag_count or head.tag_count is not None
-        return head
 
 
 def _hex_sha256(body: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from async_s3copy.errors import ValidationError
 from async_s3copy.model import unquoted
-from async_s3copy.s3.client import CompletedPart
+from async_s3copy.s3.values import CompletedPart
 
 _NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 # A carriage return written as it is would be read as a line feed.
@@ -27,10 +27,17 @@ def completion(parts: Sequence[CompletedPart]) -> bytes:
     """Return the body of CompleteMultipartUpload."""
     listed = [
         f"<Part><PartNumber>{part.number}</PartNumber>"
-        f'<ETag>"{_text(unquoted(part.etag))}"</ETag></Part>'
+        f'<ETag>"{_text(unquoted(part.etag))}"</ETag>{_checksums(part)}</Part>'
         for part in parts
     ]
     return _document("CompleteMultipartUpload", "".join(listed))
+
+
+def _checksums(part: CompletedPart) -> str:
+    return "".join(
+        f"<Checksum{name.upper()}>{_text(value)}</Checksum{name.upper()}>"
+        for name, value in part.checksums.items()
+    )
 
 
 def _document(root: str, inner: str) -> bytes:

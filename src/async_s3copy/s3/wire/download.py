@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from async_s3copy.errors import S3ConnectionError
-from async_s3copy.s3.client import ObjectBody
+from async_s3copy.s3.values import ObjectBody
 from async_s3copy.s3.wire.answers import object_head
 from async_s3copy.s3.wire.failures import Call, s3_failure
 from async_s3copy.s3.wire.http import Response, StreamedResponse, WireError
@@ -47,12 +47,16 @@ async def _chunks(streamed: StreamedResponse, size: int, call: Call) -> AsyncIte
     try:
         async for piece in streamed.chunks:
             arrived += len(piece)
+            if arrived > size:
+                # Who collects the bytes has made room for so many.
+                break
             yield piece
     except WireError as error:
         raise as_s3_error(error, call) from error
     if arrived != size:
+        said = "goes on" if arrived > size else "ended"
         raise S3ConnectionError(
-            f"the body ended after {arrived:,} of {size:,} bytes",
+            f"the body {said} after {min(arrived, size):,} of {size:,} bytes",
             code="IncompleteBody",
             operation=call.operation,
             side=call.side,

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from async_s3copy.errors import InvalidResponseError, S3Error, Side
-from async_s3copy.s3.codes import s3_error
+from async_s3copy.s3.codes import s3_error, server_time
 from async_s3copy.s3.heads import digits
 from async_s3copy.s3.wire.http import Response
 from async_s3copy.s3.wire.xml import Element, XmlError, parse
@@ -80,7 +80,7 @@ def _text(error: Element, name: str) -> str:
 
 
 def _built(response: Response, call: Call, status: int, code: str, message: str) -> S3Error:
-    return s3_error(
+    error = s3_error(
         code,
         status,
         message,
@@ -91,6 +91,8 @@ def _built(response: Response, call: Call, status: int, code: str, message: str)
         request_id=_request_id(response),
         retry_after_s=_retry_after_s(response),
     )
+    error.server_time = server_time(response.headers().get("date", ""))
+    return error
 
 
 def _request_id(response: Response) -> str:

@@ -15,9 +15,9 @@ from collections.abc import Generator, Sequence
 from typing import Final
 
 from async_s3copy.model import S3Object
-from async_s3copy.s3.client import ListPage
 from async_s3copy.s3.encoded_keys import key_decoded
 from async_s3copy.s3.listed import ListedObjects
+from async_s3copy.s3.values import ListPage
 from async_s3copy.s3.wire.dates import iso_date
 from async_s3copy.s3.wire.xml import (
     BLANKS,
@@ -35,6 +35,9 @@ from async_s3copy.s3.wire.xml import (
 _PIECE_CHARACTERS: Final = 64 * 1024
 _EXPAT_PIECE_BYTES: Final = 32 * 1024
 _EXPAT_PIECE_OBJECTS: Final = 100
+
+# S3 lists 1,000 keys a page, and so it was asked; other servers may know no such bound.
+_MAX_OBJECTS: Final = 10_000
 
 _ROOT: Final = "ListBucketResult"
 # A listing without keys still has some of these.
@@ -148,7 +151,9 @@ class _Tiling:
 
     def _read_entries(self) -> Generator[None, None, bool]:
         """Read all entries that are like the next one; returns whether there was any."""
-        pattern = _entry_pattern(_field_order(self._text, self._position))
+        order = _field_order(self._text, self._position)
+        # What is no entry of S3's must not be kept as a pattern either.
+        pattern = _entry_pattern(order) if len(order) <= len(_FIELDS) else None
         if pattern is None:
             return False
         begin = pause = self._position
@@ -159,6 +164,7 @@ class _Tiling:
             self._position = found.end()
             if self._position - pause > _PIECE_CHARACTERS:
                 pause = self._position
+                _bound(len(self.objects.keys))
                 yield
         return self._position > begin
 
@@ -180,6 +186,11 @@ class _Tiling:
         listed.modified.append(iso_date(modified or ""))
         listed.etags.append(unescaped(etag.replace("&quot;", '"')) if etag else "")
         listed.storage_classes.append(storage or "")
+
+
+def _bound(objects: int) -> None:
+    if objects > _MAX_OBJECTS:
+        raise XmlError(f"more than {_MAX_OBJECTS:,} objects, of which at most 1,000 were asked for")
 
 
 def _field_order(text: str, position: int) -> tuple[str, ...]:
@@ -229,6 +240,7 @@ def _read_by_expat(bucket: str, body: bytes) -> Generator[None, None, ListPage]:
             objects.append(_entry(bucket, child, is_encoded=is_encoded))
         if number % _EXPAT_PIECE_OBJECTS == 0:
             yield
+    _bound(len(objects))
     return _page(objects, members)
 
 

@@ -11,7 +11,6 @@ from async_s3copy.options import CopyOptions
 from async_s3copy.s3.boto import BotoClient
 from async_s3copy.s3.client import S3Client
 from async_s3copy.s3.wire.client import WireClient
-from async_s3copy.s3.wire.keys import KeySource
 from async_s3copy.s3.wire.learn import watch
 from async_s3copy.s3.wire.ordinary import obstacle, signs_payload, timeouts, verify_setting
 from async_s3copy.s3.wire.routing import RoutingTable, stay_on_botocore
@@ -36,13 +35,14 @@ async def open_wire_client(
         return
     watch(reference.client.meta.events)
     table = RoutingTable(
-        KeySource(await reference.credentials(), reference.side),
+        await reference.signing(),
         reference.side,
         options,
         timeouts=timeouts(reference.client),
         verify=verify_setting(reference.client),
         signs_payload=signs_payload(reference.client),
         count=count,
+        terms=reference.terms,
     )
     try:
         yield WireClient(reference, table)

@@ -15,6 +15,9 @@ MAX_FRAMING_BYTES: Final = 64 * 1024
 
 UNBOUNDED: Final = sys.maxsize
 
+# A piece takes 40 bytes beside its own: in chunks of 2 a body would take twenty times its size.
+_MAX_PIECES: Final = 4096
+
 
 class ResponseParser:
     """Parse the answers of one connection, each begun by ``begin``.
@@ -67,7 +70,7 @@ class ResponseParser:
         self._framing_bytes = 0
         self.status = 0
         self.headers: RawHeaders = ()
-        self.pieces: list[bytes] = []
+        self.pieces: list[bytes | bytearray] = []
         self.body_bytes = 0
         self.head_complete = self.complete = self.keep_alive = False
 
@@ -83,6 +86,8 @@ class ResponseParser:
         if parser is None:
             parser = self._parser = httptools.HttpResponseParser(self)
         before = self.body_bytes
+        if len(self.pieces) > _MAX_PIECES:
+            self._join_pieces()
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -116,7 +121,7 @@ class ResponseParser:
         """Return the complete answer."""
         pieces = self.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        return Response(self.status, self.headers, body)
+        return Response(self.status, self.headers, bytes(body))
 
     # The C parser calls these by name.
 
@@ -195,6 +200,14 @@ class ResponseParser:
             raise MalformedResponseError(
                 f"The answer was refused: more than {MAX_FRAMING_BYTES:,} bytes without a body."
             )
+
+    def _join_pieces(self) -> None:
+        first, *others = self.pieces
+        # Grown in place: joined anew each time, what is there would be copied again and again.
+        joined = first if isinstance(first, bytearray) else bytearray(first)
+        for piece in others:
+            joined += piece
+        self.pieces = [joined]
 
     def _refuse(self, fault: str) -> NoReturn:
         self._fault = fault

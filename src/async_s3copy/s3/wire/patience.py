@@ -10,9 +10,12 @@ _TICKS_PER_TIMEOUT: Final = 8
 _SHORTEST_TICK_S: Final = 0.05
 _LONGEST_TICK_S: Final = 1.0
 
-# S3 keeps CopyObject and CompleteMultipartUpload alive with whitespace for many minutes; an answer
-# that drips for longer than this will not end.
-_TIMEOUTS_PER_ANSWER: Final = 20
+TIMEOUTS_PER_ANSWER: Final = 20
+"""Read timeouts that an answer may take from its first byte to its last.
+
+S3 keeps CopyObject and CompleteMultipartUpload alive with whitespace for many minutes; an answer
+that drips for longer than this, 40 minutes by default, will not end.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +45,4 @@ def patience(read_timeout_s: float) -> Patience:
     tick_s = min(max(read_timeout_s / _TICKS_PER_TIMEOUT, _SHORTEST_TICK_S), _LONGEST_TICK_S)
     # The first tick comes at once, or nearly so: it may have been due when the exchange began.
     silent_ticks = math.ceil(read_timeout_s / tick_s) + 1
-    return Patience(read_timeout_s, tick_s, silent_ticks, silent_ticks * _TIMEOUTS_PER_ANSWER)
+    return Patience(read_timeout_s, tick_s, silent_ticks, silent_ticks * TIMEOUTS_PER_ANSWER)

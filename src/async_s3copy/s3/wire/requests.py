@@ -4,51 +4,38 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from async_s3copy.s3.client import ByteRange, CompletedPart, CopySource, ObjectProperties
-from async_s3copy.s3.uploads import PAGE_UPLOADS, Marker
-from async_s3copy.s3.wire import documents
-from async_s3copy.s3.wire.head import HeadTemplate, Shape
-from async_s3copy.s3.wire.headers import copy_source, property_headers
-from async_s3copy.s3.wire.http import Request
-from async_s3copy.s3.wire.route import Route
-from async_s3copy.s3.wire.sigv4 import (
-    EMPTY_PAYLOAD,
-    UNSIGNED_PAYLOAD,
-    Keys,
-    Moment,
-    Signer,
-    canonical_query,
-    quoted_path,
+from async_s3copy.s3.property_headers import (
+    checksum_headers,
+    copy_headers,
+    create_headers,
+    put_headers,
 )
+from async_s3copy.s3.uploads import OPERATION, PAGE_UPLOADS, Marker
+from async_s3copy.s3.values import (
+    AS_IT_IS,
+    NO_CHECKSUMS,
+    ByteRange,
+    CompletedPart,
+    CopySource,
+    ObjectProperties,
+)
+from async_s3copy.s3.wire import documents
+from async_s3copy.s3.wire.headers import copy_source
+from async_s3copy.s3.wire.http import Request
+from async_s3copy.s3.wire.signed import SignedRequests
 
-# A run sends a handful of shapes; those with user metadata or a hashed body do not come again.
-_TEMPLATES_KEPT: Final = 64
-_WITHOUT_BODY: Final = ("GET", "HEAD")
 _NONE: Final[Mapping[str, str]] = {}
 
 
-class RequestBuilder:
+class RequestBuilder(SignedRequests):
     """Build the requests about one bucket.
-
-    Args:
-        route: How the bucket is addressed and signed.
-        keys: What to sign with; replace ``keys`` when they have been refreshed.
-        clock: Seconds since the epoch; a test's clock.
 
     Every method raises ``ValidationError`` for what no request can carry: a key that is not UTF-8,
     a value with a line end in it.
     """
-
-    def __init__(self, route: Route, keys: Keys, *, clock: Callable[[], float] = time.time) -> None:
-        self.keys = keys
-        self._route = route
-        self._signer = Signer(route.region, route.service, clock=clock)
-        self._moment: Moment | None = None
-        self._templates: dict[Shape, HeadTemplate] = {}
 
     def list_page(
         self,
@@ -68,7 +55,31 @@ class RequestBuilder:
                 "prefix": prefix,
             },
         )
-        return self._request("GET", None, query)
+        return self._request("ListObjectsV2", "GET", None, query)
+
+    def list_versions(
+        self,
+        prefix: str,
+        *,
+        key_marker: str | None = None,
+        version_marker: str | None = None,
+        max_keys: int = 1_000,
+    ) -> Request:
+        """ListObjectVersions, one page, with keys encoded as in ``list_page``."""
+        query = _given(
+            {"key-marker": key_marker, "version-id-marker": version_marker},
+            {
+                "encoding-type": "url",
+                "max-keys": str(max_keys),
+                "prefix": prefix,
+                "versions": "",
+            },
+        )
+        return self._request("ListObjectVersions", "GET", None, query)
+
+    def get_bucket_versioning(self) -> Request:
+        """GetBucketVersioning."""
+        return self._request("GetBucketVersioning", "GET", None, {"versioning": ""})
 
     def head_object(
         self,
@@ -81,6 +92,7 @@ class RequestBuilder:
         """HeadObject."""
         part = None if part_number is None else str(part_number)
         return self._request(
+            "HeadObject",
             "HEAD",
             key,
             _given({"versionId": version_id, "partNumber": part}),
@@ -94,27 +106,37 @@ class RequestBuilder:
         version_id: str | None = None,
         if_match: str = "",
         byte_range: ByteRange | None = None,
+        checksums: bool = False,
     ) -> Request:
         """GetObject."""
-        headers = {}
+        headers = {"x-amz-checksum-mode": "ENABLED"} if checksums else {}
         if if_match:
             headers["if-match"] = if_match
         if byte_range is not None:
             headers["range"] = str(byte_range)
-        return self._request("GET", key, _given({"versionId": version_id}), headers)
+        return self._request("GetObject", "GET", key, _given({"versionId": version_id}), headers)
 
     def get_object_tagging(self, key: str, *, version_id: str | None = None) -> Request:
         """GetObjectTagging."""
-        return self._request("GET", key, _given({"versionId": version_id}, {"tagging": ""}))
+        query = _given({"versionId": version_id}, {"tagging": ""})
+        return self._request("GetObjectTagging", "GET", key, query)
 
-    def put_object_tagging(self, key: str, tags: Mapping[str, str]) -> Request:
+    def get_object_acl(self, key: str, *, version_id: str | None = None) -> Request:
+        """GetObjectAcl."""
+        query = _given({"versionId": version_id}, {"acl": ""})
+        return self._request("GetObjectAcl", "GET", key, query)
+
+    def put_object_tagging(
+        self, key: str, tags: Mapping[str, str], *, version_id: str | None = None
+    ) -> Request:
         """PutObjectTagging; S3 wants a checksum with it."""
         body = documents.tagging(tags)
         md5 = hashlib.md5(body, usedforsecurity=False).digest()
         return self._request(
+            "PutObjectTagging",
             "PUT",
             key,
-            {"tagging": ""},
+            _given({"versionId": version_id}, {"tagging": ""}),
             {"content-md5": _base64(md5)},
             body=body,
             payload=_hashed(body),
@@ -124,22 +146,41 @@ class RequestBuilder:
         self,
         key: str,
         source: CopySource,
+        properties: ObjectProperties = AS_IT_IS,
         *,
-        storage_class: str = "",
+        replaces_metadata: bool = False,
+        replaces_tags: bool = False,
         if_none_match: bool = False,
     ) -> Request:
         """CopyObject."""
         headers = copy_source(source)
-        if storage_class:
-            headers["x-amz-storage-class"] = storage_class
+        headers.update(
+            copy_headers(
+                properties, replaces_metadata=replaces_metadata, replaces_tags=replaces_tags
+            )
+        )
         if if_none_match:
             headers["if-none-match"] = "*"
-        return self._request("PUT", key, _NONE, headers, replayable=not if_none_match)
+        return self._request(
+            "CopyObject",
+            "PUT",
+            key,
+            _NONE,
+            headers,
+            source=source.bucket,
+            replayable=not if_none_match,
+        )
+
+    def delete_object(self, key: str) -> Request:
+        """DeleteObject; sent twice, it would write two delete markers."""
+        return self._request("DeleteObject", "DELETE", key, replayable=False)
 
     def create_multipart_upload(self, key: str, properties: ObjectProperties) -> Request:
         """CreateMultipartUpload; sent twice, it would leave an upload that no one knows of."""
-        headers = property_headers(properties)
-        return self._request("POST", key, {"uploads": ""}, headers, replayable=False)
+        headers = create_headers(properties)
+        return self._request(
+            "CreateMultipartUpload", "POST", key, {"uploads": ""}, headers, replayable=False
+        )
 
     def copy_part(
         self,
@@ -153,7 +194,8 @@ class RequestBuilder:
         """UploadPartCopy."""
         headers = copy_source(source)
         headers["x-amz-copy-source-range"] = str(byte_range)
-        return self._request("PUT", key, _part(upload_id, part_number), headers)
+        query = _part(upload_id, part_number)
+        return self._request("UploadPartCopy", "PUT", key, query, headers, source=source.bucket)
 
     def upload_part(
         self,
@@ -163,6 +205,7 @@ class RequestBuilder:
         body: bytes,
         *,
         md5: bytes,
+        checksums: Mapping[str, str] = NO_CHECKSUMS,
         sha256: str | None = None,
     ) -> Request:
         """UploadPart.
@@ -173,14 +216,18 @@ class RequestBuilder:
             part_number: From 1.
             body: The part.
             md5: Raw digest of the body.
+            checksums: Further checksums of the body, base64 by algorithm in lower case.
             sha256: Hash of the body in hexadecimal, where ``signs_payload``; ``None`` to have it
                 computed here, a millisecond or so per MiB.
         """
+        headers = checksum_headers(checksums)
+        headers["content-md5"] = _base64(md5)
         return self._request(
+            "UploadPart",
             "PUT",
             key,
             _part(upload_id, part_number),
-            {"content-md5": _base64(md5)},
+            headers,
             body=body,
             payload=self._payload(body, sha256),
         )
@@ -197,6 +244,7 @@ class RequestBuilder:
         headers = {"if-none-match": "*"} if if_none_match else {}
         body = documents.completion(parts)
         return self._request(
+            "CompleteMultipartUpload",
             "POST",
             key,
             {"uploadId": upload_id},
@@ -208,11 +256,11 @@ class RequestBuilder:
 
     def abort_multipart_upload(self, key: str, upload_id: str) -> Request:
         """AbortMultipartUpload."""
-        return self._request("DELETE", key, {"uploadId": upload_id})
+        return self._request("AbortMultipartUpload", "DELETE", key, {"uploadId": upload_id})
 
     def count_parts(self, key: str, upload_id: str) -> Request:
         """ListParts, first page."""
-        return self._request("GET", key, {"uploadId": upload_id})
+        return self._request("ListParts", "GET", key, {"uploadId": upload_id})
 
     def list_uploads(self, key: str, marker: Marker) -> Request:
         """ListMultipartUploads, one page of a key's; keys are encoded as in ``list_page``."""
@@ -225,7 +273,7 @@ class RequestBuilder:
                 "uploads": "",
             },
         )
-        return self._request("GET", None, query)
+        return self._request(OPERATION, "GET", None, query)
 
     def put_object(
         self,
@@ -234,15 +282,17 @@ class RequestBuilder:
         properties: ObjectProperties,
         *,
         md5: bytes,
+        checksums: Mapping[str, str] = NO_CHECKSUMS,
         if_none_match: bool = False,
         sha256: str | None = None,
     ) -> Request:
-        """PutObject; ``md5`` and ``sha256`` as for ``upload_part``."""
-        headers = property_headers(properties)
+        """PutObject; ``md5``, ``checksums`` and ``sha256`` as for ``upload_part``."""
+        headers = put_headers(properties, checksums)
         headers["content-md5"] = _base64(md5)
         if if_none_match:
             headers["if-none-match"] = "*"
         return self._request(
+            "PutObject",
             "PUT",
             key,
             _NONE,
@@ -251,47 +301,6 @@ class RequestBuilder:
             payload=self._payload(body, sha256),
             replayable=not if_none_match,
         )
-
-    def _request(
-        self,
-        method: str,
-        key: str | None,
-        query: Mapping[str, str] = _NONE,
-        headers: Mapping[str, str] = _NONE,
-        *,
-        body: bytes = b"",
-        payload: str = EMPTY_PAYLOAD,
-        replayable: bool = True,
-    ) -> Request:
-        names = tuple(sorted(headers))
-        template = self._template(Shape(method, payload, names))
-        prefix = self._route.path_prefix
-        head = template.filled(
-            f"{prefix}/{quoted_path(key)}" if key is not None else prefix or "/",
-            canonical_query(query) if query else "",
-            [headers[name] for name in names],
-            None if method in _WITHOUT_BODY else len(body),
-        )
-        return Request(method, head, body, replayable)
-
-    def _payload(self, body: bytes, sha256: str | None) -> str:
-        """Return what stands for an object's bytes in the signature."""
-        if not self._route.signs_payload:
-            return UNSIGNED_PAYLOAD
-        return sha256 or hashlib.sha256(body).hexdigest()
-
-    def _template(self, shape: Shape) -> HeadTemplate:
-        moment = self._signer.moment(self.keys)
-        if moment is not self._moment:
-            self._moment = moment
-            self._templates.clear()
-        template = self._templates.get(shape)
-        if template is None:
-            template = HeadTemplate(self._route, moment, shape)
-            if len(self._templates) >= _TEMPLATES_KEPT:
-                self._templates.clear()
-            self._templates[shape] = template
-        return template
 
 
 def _given(

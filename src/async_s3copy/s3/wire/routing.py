@@ -13,7 +13,9 @@ import anyio.to_thread
 
 from async_s3copy.errors import S3Error, Side, ValidationError
 from async_s3copy.options import CopyOptions
-from async_s3copy.s3.codes import s3_error
+from async_s3copy.s3.codes import is_elsewhere, s3_error
+from async_s3copy.s3.signing import Signing, leaves_token_open
+from async_s3copy.s3.term_headers import TermHeaders
 from async_s3copy.s3.transport import tls_context
 from async_s3copy.s3.wire.failures import Call
 from async_s3copy.s3.wire.http import (
@@ -24,11 +26,12 @@ from async_s3copy.s3.wire.http import (
     TlsError,
     WireError,
 )
-from async_s3copy.s3.wire.keys import KeySource
 from async_s3copy.s3.wire.learn import learned, watching
 from async_s3copy.s3.wire.pool import Pool
 from async_s3copy.s3.wire.requests import RequestBuilder
 from async_s3copy.s3.wire.route import Origin, Route
+from async_s3copy.s3.wire.signed import TermsOf
+from async_s3copy.s3.wire.sigv4 import Keys
 
 T = TypeVar("T")
 logger = logging.getLogger("async_s3copy")
@@ -40,9 +43,6 @@ _CODES: Final[dict[type[WireError], str]] = {
     ReadTimeoutError: "ReadTimeout",
     TlsError: "SSLError",
 }
-# The bucket lives elsewhere, or has moved: botocore finds out where.
-_REDIRECTS: Final = (301, 302, 307, 308)
-_WRONG_REGION: Final = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class RoutingTable:
     """Enter each bucket whose requests botocore has shown to be ordinary.
 
     Args:
-        credentials: Where keys come from.
+        signing: The keys and the clock that requests are signed with.
         side: Which side they speak for.
         options: The number of connections, and which client was asked for.
         timeouts: Seconds for opening a connection, and of silence, as botocore has them.
@@ -66,11 +66,12 @@ class RoutingTable:
         signs_payload: Whether bodies are hashed even where TLS vouches for them.
         count: Counts a request that whoever counts requests does not see; called with whether it
             repeats another.
+        terms: Gives the headers that terms add to a request; ``None`` where there are no terms.
     """
 
     def __init__(
         self,
-        credentials: KeySource,
+        signing: Signing,
         side: Side,
         options: CopyOptions,
         *,
@@ -78,8 +79,10 @@ class RoutingTable:
         verify: bool | str,
         signs_payload: bool,
         count: Callable[[bool], object],
+        terms: TermHeaders | None = None,
     ) -> None:
-        self._credentials = credentials
+        self._signing = signing
+        self._terms = terms
         self._side: Side = side
         self._options = options
         self._connect_timeout_s, self._read_timeout_s = timeouts
@@ -93,7 +96,7 @@ class RoutingTable:
     def get(self, bucket: str) -> Entry | None:
         """Return the entry of a bucket, if it is known and its keys need no look."""
         entry = self._entries.get(bucket)
-        if entry is None or self._credentials.current() is not entry.requests.keys:
+        if entry is None or self._signing.keys.current() is not entry.requests.keys:
             return None
         return entry
 
@@ -105,14 +108,29 @@ class RoutingTable:
         """
         entry = self._entries.get(bucket)
         if entry is not None:
-            entry.requests.keys = await self._credentials.fetch()
+            entry.requests.keys = await self._signing.keys.fetch()
         return entry
 
-    def heed(self, bucket: str, error: S3Error) -> None:
-        """Forget the way to a bucket that is elsewhere; any other error is raised again."""
-        if error.status not in _REDIRECTS and error.code not in _WRONG_REGION:
+    def heed(self, bucket: str, error: S3Error, used: Keys) -> None:
+        """Learn from an error, and raise it again where botocore could do no better.
+
+        A bucket that is elsewhere is forgotten.
+
+        Args:
+            bucket: The bucket.
+            error: The error; marked where the next request will be signed otherwise.
+            used: The keys that the request was signed with.
+
+        Raises:
+            ClockSkewError: The clock is too far off to be corrected.
+        """
+        if leaves_token_open(error, used):
+            return  # botocore finds out
+        if not is_elsewhere(error):
+            self._signing.heed(error, used)
             raise error
         self._entries.pop(bucket, None)
+        self.count(True)  # what follows is sent besides
 
     async def learn(self, bucket: str, key: str | None, call: Callable[[], Awaitable[T]]) -> T:
         """Let botocore make a call, and enter the route it shows.
@@ -139,14 +157,23 @@ class RoutingTable:
         return bucket in self._entries or bucket in self._off_limits
 
     async def _open(self, bucket: str, key: str | None, request: Any) -> None:
-        keys = await self._credentials.fetch()
+        keys = await self._signing.keys.fetch()
         found = learned(request, key, keys, signs_payload=self._signs_payload)
         if isinstance(found, str):
             self._off_limits.add(bucket)
             stay_on_botocore(self._side, self._options, f"for bucket {bucket!r} {found}")
             return
         pool = await self._pool(found)
-        self._entries[bucket] = Entry(found, RequestBuilder(found, keys), pool)
+        requests = RequestBuilder(
+            found, keys, terms=self._terms_of(bucket), clock=self._signing.clock
+        )
+        self._entries[bucket] = Entry(found, requests, pool)
+
+    def _terms_of(self, bucket: str) -> TermsOf | None:
+        terms = self._terms
+        if not terms:
+            return None
+        return lambda operation, source: terms.of(operation, bucket, source)
 
     async def _pool(self, route: Route) -> Pool:
         if route.origin not in self._pools:

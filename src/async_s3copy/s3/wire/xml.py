@@ -22,7 +22,7 @@ _DECLARATION: Final = (
 )
 OPENING: Final = (
     rf"{BLANKS}(?:{_DECLARATION})?+{BLANKS}"
-    rf'<(?P<root>{NAME})(?: xmlns="(?!http://www\.w3\.org)[^"<>&\x00-\x1f]*+")?+>'
+    rf'<(?P<root>{NAME})(?: xmlns="(?!http://www\.w3\.org)[^"<>&}}\x00-\x20]*+")?+>'
 )
 """The start of a document, its root's tag included."""
 
@@ -46,20 +46,26 @@ _REFERENCES: Final = (
     ("&amp;", "&"),
 )
 _MAX_DEPTH: Final = 16
-_MAX_ELEMENTS: Final = 250_000
+# A thousand entries of fifty elements each. An element takes 250 bytes here, and 4 on the way.
+_MAX_ELEMENTS: Final = 50_000
+# expat looks at a tag or comment from its beginning with every further piece (CVE-2023-52425), and
+# gives out all attributes of a tag at once: both are bounded by this. S3's tags have 60 bytes.
+_MAX_TAG_BYTES: Final = 64 * 1024
+_PIECE_BYTES: Final = 32 * 1024
 # A thousand parts, the longest of these, take half of one MiB.
 _MAX_BYTES: Final = 4 * 1024 * 1024
 
 _PRINTED: Final = r"[ !#-%'-;=?-~]"  # printable ASCII that means nothing to XML
+_ADDRESS: Final = r"[!#-%'-;=?-|~]"  # the same without what ends a namespace for somebody
 _OTHER_FIELD: Final = rf"<(?!ETag>)([A-Za-z0-9]+)>{_PRINTED}*</\{{}}>"
 _COPY_RESULT: Final = re.compile(
     (
-        rf'[ \t\r\n]*(?:<\?xml version="1\.0" encoding="(?:UTF|utf)-8"\?>)?[ \t\r\n]*'
-        rf'<(?P<root>[A-Za-z]+)(?: xmlns="{_PRINTED}*")?>'
+        rf'{BLANKS}(?:<\?xml version="1\.0" encoding="(?:UTF|utf)-8"\?>)?{BLANKS}'
+        rf'<(?P<root>[A-Za-z]+)(?: xmlns="(?!http://www\.w3\.org){_ADDRESS}*")?>'
         rf"(?:{_OTHER_FIELD.format(2)})*"
         rf'<ETag>(?:&quot;|&#34;|")?(?P<etag>{_PRINTED}+)(?:&quot;|&#34;|")?</ETag>'
         rf"(?:{_OTHER_FIELD.format(4)})*"
-        r"</(?P=root)>[ \t\r\n]*"
+        rf"</(?P=root)>{BLANKS}"
     ).encode()
 )
 
@@ -162,7 +168,7 @@ def decoded_text(body: bytes) -> str | None:
 def _flat(body: bytes) -> Element | None:
     text = decoded_text(body)
     found = _FLAT.fullmatch(text) if text is not None else None
-    if found is None:
+    if found is None or found["inner"].count("</") > _MAX_ELEMENTS:
         return None
     leaves = [Element(name, unescaped(value)) for name, value in _LEAF.findall(found["inner"])]
     return Element(found["root"], "", leaves)
@@ -174,6 +180,7 @@ class DocumentParser:
     def __init__(self) -> None:
         self._tree = _Tree()
         self._is_first = True
+        self._fed_bytes = 0
         # A namespace separator lets expat check and resolve prefixes.
         self._expat = expat.ParserCreate("utf-8", " ")
         self._expat.buffer_text = True
@@ -190,11 +197,19 @@ class DocumentParser:
         Raises:
             XmlError: Not well-formed, or not of the plain kind that S3 sends.
         """
+        if b"\0" in data:
+            # Told to read UTF-8, expat still reads UTF-16 where a document begins like it.
+            raise XmlError("a null byte, which no XML in UTF-8 has")
         if self._is_first:
             # S3 keeps connections alive with blanks, other servers even before the declaration.
             data = data.lstrip(b" \t\r\n")
         self._is_first = self._is_first and not data
-        self._parse(data, is_final=False)
+        for begin in range(0, len(data), _PIECE_BYTES):
+            piece = data[begin : begin + _PIECE_BYTES]
+            self._parse(piece, is_final=False)
+            self._fed_bytes += len(piece)
+            if self._fed_bytes - self._expat.CurrentByteIndex > _MAX_TAG_BYTES:
+                raise XmlError("a longer tag than any answer of S3 has")
 
     def close(self) -> Element:
         """End the document; returns its root.
@@ -225,6 +240,9 @@ class _Tree:
         self._elements += 1
         if self._elements > _MAX_ELEMENTS or len(self._open) > _MAX_DEPTH:
             raise XmlError("more elements than any answer of S3 has")
+        if "}" in name:
+            # ElementTree, and so botocore, ends a namespace there.
+            raise XmlError("a namespace that no answer of S3 has")
         element = Element(name.rpartition(" ")[2])
         self._open[-1].children.append(element)
         self._open.append(element)

@@ -1,0 +1,1 @@
+"""Versions: each object as it was when it was listed, or all there are, in their order."""
