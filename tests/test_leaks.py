@@ -6,7 +6,7 @@ import asyncio
 import gc
 import importlib.util
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from async_s3copy import (
     CopyFailedError,
     Observer,
     OperationState,
-    S3CopyOperation,
 )
 from tests.real import LARGE, Place, place_on, quick
 from tests.support import S3Server, list_open_uploads, seed
@@ -208,32 +207,3 @@ async def test_a_second_cancellation_changes_nothing(place: Place, method: str) 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await list_open_uploads(place.admin, place.buckets.destination) == []
-
-
-@pytest.mark.parametrize("method", ["server_side", "relay"])
-async def test_cancelled_at_any_request_no_upload_stays_open(place: Place, method: str) -> None:
-    """Cancelled while the n-th request is under way, for each n: Create and Complete too."""
-    ends: list[str] = []
-    for number in range(1, 16):
-        operation = place.operation(
-            "big-1",
-            f"{number}",
-            recursive=False,
-            options=quick(method=method, max_concurrent_requests=2),
-        )
-        ends.append(await cancelled_at(operation, number))
-        assert await list_open_uploads(place.admin, place.buckets.destination) == [], ends
-    assert ends[0] == "cancelled"
-    for body in (await place.bodies()).values():
-        assert body == b"1" * LARGE
-
-
-async def cancelled_at(operation: S3CopyOperation, request: int) -> str:
-    """Run an operation and cancel it once it has sent that many requests; return how it ended."""
-    task = asyncio.ensure_future(operation.run())
-    while operation.metrics.requests_sent < request and not task.done():  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    task.cancel()
-    ended: Sequence[object] = await asyncio.gather(task, return_exceptions=True)
-    return "cancelled" if isinstance(ended[0], asyncio.CancelledError) else "completed"
