@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from benchmarks.simulator.caller import SimulatorError
 from benchmarks.simulator.config import (
+    Audit,
     FaultKind,
     FaultRule,
     RateScope,
@@ -24,6 +25,7 @@ from benchmarks.simulator.process import Simulator, simulator
 
 __all__ = [
     "KEYSPACES",
+    "Audit",
     "FaultKind",
     "FaultRule",
     "KeySpace",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 
@@ -22,12 +22,19 @@ class Stored(NamedTuple):
         etag: Without quotes.
         size_bytes: Its size.
         origin: Bucket and key it was copied from, as ``bucket/key`` percent-encoded; ``UPLOADED``
-            if its bytes came through the client.
+            if its bytes came through the client, followed by the sizes of its parts, if any.
     """
 
     etag: bytes
     size_bytes: int
     origin: bytes = UPLOADED
+
+
+class Worn(NamedTuple):
+    """What an object has besides its bytes: header lines, and tags as a query."""
+
+    properties: bytes = b""
+    tags: bytes = b""
 
 
 class Bucket(Protocol):
@@ -75,6 +82,18 @@ class SourceBucket:
         self.at_or_after = self.space.at_or_after
         self.after = self.space.after
 
+    def content_of(self, key: bytes) -> Content:
+        """Return the content that a key has if it exists."""
+        return self.content
+
+    def properties(self, key: bytes) -> bytes:
+        """Return what a key has besides its bytes, as header lines; nothing."""
+        return b""
+
+    def tags(self, key: bytes) -> bytes:
+        """Return a key's tags as a query; none."""
+        return b""
+
     def count(self) -> int:
         """Return how many keys there are."""
         return self.space.count
@@ -106,6 +125,10 @@ class DestinationBucket:
 
     A million copies are 100 MB of log; as objects they would be several times that, and every
     copy would pay for it.
+
+    Attributes:
+        worn: What the objects have besides their bytes, by raw key; None in a bucket that keeps
+            nothing of it, which all are but those named ``dst-worn-*``.
     """
 
     def __init__(self, name: bytes) -> None:
@@ -117,6 +140,7 @@ class DestinationBucket:
         self._read_bytes = 0
         self._objects: dict[bytes, Stored] = {}
         self._sorted: list[bytes] | None = None
+        self.worn: dict[bytes, Worn] | None = {} if name.startswith(b"dst-worn-") else None
 
     def record(self, raw_key: bytes, stored: Stored) -> None:
         """Remember a write; the key is percent-encoded."""
@@ -183,9 +207,14 @@ class DestinationBucket:
 
 
 class Buckets:
-    """All buckets: a name is all it takes."""
+    """All buckets: a name is all it takes.
 
-    def __init__(self) -> None:
+    Args:
+        make_source: Makes a source bucket from its name; ValueError: it names none.
+    """
+
+    def __init__(self, make_source: Callable[[bytes], SourceBucket]) -> None:
+        self._make_source = make_source
         self._sources: dict[bytes, SourceBucket] = {}
         self._destinations: dict[bytes, DestinationBucket] = {}
 
@@ -194,7 +223,7 @@ class Buckets:
         bucket = self._sources.get(name)
         if bucket is None and name.startswith(b"src-"):
             try:
-                bucket = self._sources[name] = SourceBucket(name)
+                bucket = self._sources[name] = self._make_source(name)
             except ValueError:
                 return None
         return bucket

@@ -136,3 +136,21 @@ class Verification:
     def complete(self) -> bool:
         """Whether every key is there and right, and nothing else is."""
         return self.found == self.expected and not self.missing and not self.wrong
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What a destination holds, object by object.
+
+    Attributes:
+        expected: Source keys below the prefix.
+        right: Destination keys whose object belongs there: its bytes, part by part, and in a bucket
+            named ``dst-worn-*`` its content headers, user metadata and tags as well.
+        wrong: By destination key, why its object does not belong there.
+        writes: How often any key was written.
+    """
+
+    expected: int
+    right: frozenset[str]
+    wrong: Mapping[str, str]
+    writes: int

@@ -33,6 +33,7 @@ class Controls:
             "configure": self._configure,
             "reset": self._door.reset,
             "verify": self._verify,
+            "audit": self._door.audit,
         }
 
     def ready(self, mask: int) -> None:

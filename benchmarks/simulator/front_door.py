@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Final
 
 from benchmarks.simulator.bodies import Sink
+from benchmarks.simulator.buckets import DestinationBucket, SourceBucket
 from benchmarks.simulator.config import FaultKind, SimulatorConfig, Verification
 from benchmarks.simulator.counters import Counters
 from benchmarks.simulator.faults import Faults
@@ -15,7 +16,7 @@ from benchmarks.simulator.messages import Hangup, Reply, Request, S3Error, Strea
 from benchmarks.simulator.routing import Kind, kind, operation
 from benchmarks.simulator.service import Service
 from benchmarks.simulator.throttle import Throttle
-from benchmarks.simulator.verification import verify
+from benchmarks.simulator.verification import audit, verify
 
 _SLOW_DOWN: Final = S3Error(503, "SlowDown", "Please reduce your request rate.")
 _INTERNAL: Final = S3Error(
@@ -96,17 +97,29 @@ class FrontDoor:
         Raises:
             ValueError: A bucket has the wrong kind of name.
         """
+        source_bucket, destination_bucket = self._pair(source, destination)
+        prefixes = _bytes(source_prefix), _bytes(destination_prefix)
+        return verify(source_bucket, prefixes[0], destination_bucket, prefixes[1])
+
+    def audit(
+        self, source: str, source_prefix: str, destination: str, destination_prefix: str
+    ) -> dict[str, Any]:
+        """Judge each object of a destination.
+
+        Raises:
+            ValueError: A bucket has the wrong kind of name.
+        """
+        source_bucket, destination_bucket = self._pair(source, destination)
+        prefixes = _bytes(source_prefix), _bytes(destination_prefix)
+        return audit(source_bucket, prefixes[0], destination_bucket, prefixes[1])
+
+    def _pair(self, source: str, destination: str) -> tuple[SourceBucket, DestinationBucket]:
         buckets = self.service.buckets
         source_bucket = buckets.source(source.encode())
         destination_bucket = buckets.destination(destination.encode())
         if source_bucket is None or destination_bucket is None:
             raise ValueError(f"{source!r} is no source bucket, or {destination!r} no destination")
-        return verify(
-            source_bucket,
-            source_prefix.encode("utf-8", "surrogatepass"),
-            destination_bucket,
-            destination_prefix.encode("utf-8", "surrogatepass"),
-        )
+        return source_bucket, destination_bucket
 
     def _apply(self, config: SimulatorConfig) -> None:
         random = Random(config.seed)
@@ -154,6 +167,10 @@ class FrontDoor:
         if fault == "truncated":
             return Hangup(_half(self._answer(name, request, sink)))
         return self._error(request, _REFUSALS[fault])
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _half(reply: Reply) -> bytes:

@@ -29,8 +29,9 @@ LAYOUTS: Final[Mapping[str, Callable[[int], layouts.Layout]]] = {
 KEYSPACES: Final = tuple(LAYOUTS)
 
 _UNITS: Final = {"b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
-_NAME: Final = re.compile(r"src-([a-z]+)-(\d{1,15})(?:-(\d{1,15})(b|kib|mib|gib|tib))?")
-_DEFAULT_SIZE: Final = ("1", "kib")
+_NAME: Final = re.compile(r"src-([a-z]+)-(\d{1,15})(?:-(\d{1,15}(?:b|kib|mib|gib|tib)))?")
+_SIZE: Final = re.compile(r"(\d{1,15})(b|kib|mib|gib|tib)")
+_DEFAULT_SIZE: Final = "1kib"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,8 @@ class KeySpace:
         match = _NAME.fullmatch(bucket)
         if match is None:
             raise ValueError(f"bucket {bucket!r} is not src-<keyspace>-<count>[-<size>]")
-        name, count, size, unit = match.groups()
-        if size is None:
-            size, unit = _DEFAULT_SIZE
-        return cls(name, int(count), int(size) * _UNITS[unit])
+        name, count, size = match.groups()
+        return cls(name, int(count), size_of(size or _DEFAULT_SIZE))
 
     def __len__(self) -> int:
         return self.count
@@ -113,3 +112,15 @@ class KeySpace:
             if 0 <= candidate < self.count and self._layout.key(candidate) == key:
                 return candidate
         return None
+
+
+def size_of(text: str) -> int:
+    """Return the bytes of a size such as ``64kib``.
+
+    Raises:
+        ValueError: It is no size.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no size such as 64kib")
+    return int(match[1]) * _UNITS[match[2]]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from benchmarks.simulator.bodies import Sink
-from benchmarks.simulator.messages import Replies, Reply, Request, S3Error
+from benchmarks.simulator.buckets import Worn
+from benchmarks.simulator.messages import Replies, Reply, Request, S3Error, unquoted
 from benchmarks.simulator.object_calls import ObjectCalls, byte_range, check_md5
 from benchmarks.simulator.uploads import Part, Upload, Uploads
+from benchmarks.simulator.worn import given
 
 _NOW = b"2024-06-30T12:00:00.000Z"
 
@@ -29,7 +29,8 @@ class MultipartCalls:
     def create(self, request: Request, sink: Sink) -> Reply:
         """Answer CreateMultipartUpload."""
         destination = self._objects.destination(request)
-        upload_id = self._uploads.create(destination.name, request.raw_key)
+        worn = Worn() if destination.worn is None else given(request)
+        upload_id = self._uploads.create(destination.name, request.raw_key, worn)
         return self._replies.document(
             b"<InitiateMultipartUploadResult><Bucket>%b</Bucket><Key>%b</Key>"
             b"<UploadId>%b</UploadId></InitiateMultipartUploadResult>"
@@ -43,7 +44,7 @@ class MultipartCalls:
         size = origin.stored.size_bytes
         wanted = request.header(b"x-amz-copy-source-range")
         start, end = (0, size) if wanted is None else byte_range(wanted, size)
-        etag = hashlib.md5(b"%b %d %d" % (origin.stored.etag, start, end)).hexdigest().encode()
+        etag = self._objects.part_etag(origin, start, end)
         upload.parts[number] = Part(etag, end - start, origin.name, start, size)
         return self._replies.copied(b"CopyPartResult", etag, _NOW)
 
@@ -63,6 +64,8 @@ class MultipartCalls:
         self._objects.check_absent(request, destination)
         stored = upload.complete(bytes(sink.kept))
         destination.record(upload.raw_key, stored)
+        if destination.worn is not None:
+            destination.worn[request.key] = upload.worn
         self._uploads.close(upload_id)
         return self._replies.document(
             b"<CompleteMultipartUploadResult><Bucket>%b</Bucket><Key>%b</Key>"
@@ -107,8 +110,12 @@ class MultipartCalls:
     def list_uploads(self, request: Request, sink: Sink) -> Reply:
         """Answer ListMultipartUploads, all on one page."""
         self._objects.bucket(request.bucket)
-        uploads = self._uploads.of(request.bucket).items()
-        entries = b"".join(_upload_entry(upload_id, upload) for upload_id, upload in uploads)
+        prefix = request.query.get("prefix", "").encode("utf-8", "surrogateescape")
+        entries = b"".join(
+            _upload_entry(upload_id, upload)
+            for upload_id, upload in self._uploads.of(request.bucket).items()
+            if unquoted(upload.raw_key).startswith(prefix)
+        )
         return self._replies.document(
             b"<ListMultipartUploadsResult><Bucket>%b</Bucket><EncodingType>url</EncodingType>"
             b"<IsTruncated>false</IsTruncated>%b</ListMultipartUploadsResult>"
@@ -135,5 +142,10 @@ def _text(request: Request) -> bytes:
 def _upload_entry(upload_id: str, upload: Upload) -> bytes:
     return (
         b"<Upload><Key>%b</Key><UploadId>%b</UploadId><StorageClass>STANDARD</StorageClass>"
-        b"<Initiated>%b</Initiated></Upload>" % (upload.raw_key, upload_id.encode(), _NOW)
+        b"<Initiated>%b</Initiated></Upload>"
+        % (
+            upload.raw_key,
+            upload_id.encode(),
+            f"{upload.initiated:%Y-%m-%dT%H:%M:%S}.000Z".encode(),
+        )
     )

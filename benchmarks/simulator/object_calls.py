@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -16,7 +17,9 @@ from benchmarks.simulator.buckets import (
     SourceBucket,
     Stored,
 )
+from benchmarks.simulator.content import Content
 from benchmarks.simulator.messages import Replies, Reply, Request, S3Error, Stream, unquoted
+from benchmarks.simulator.worn import carried, given, head_lines, read_tags, tagging, worn_by
 
 _COPY_BYTES: Final = 5 << 30
 _RANGE: Final = re.compile(rb"bytes=(\d*)-(\d*)")
@@ -52,8 +55,10 @@ class ObjectCalls:
             raise S3Error(400, "InvalidRequest", message)
         self.check_absent(request, destination)
         # A copy is one part, whatever its source was.
-        etag = stored.etag[:32]
+        etag = stored.etag if b"-" not in stored.etag else self._copied_etag(origin)
         destination.record(request.raw_key, Stored(etag, stored.size_bytes, origin.name))
+        if destination.worn is not None:
+            destination.worn[request.key] = carried(request, self._buckets, origin.name)
         return self._replies.copied(b"CopyObjectResult", etag, _NOW)
 
     def put(self, request: Request, sink: Sink) -> Reply:
@@ -63,6 +68,8 @@ class ObjectCalls:
         self.check_absent(request, destination)
         etag = sink.md5.hexdigest().encode()
         destination.record(request.raw_key, Stored(etag, sink.size_bytes, UPLOADED))
+        if destination.worn is not None:
+            destination.worn[request.key] = given(request)
         return self._replies.empty(200, b'ETag: "%b"\r\n' % etag)
 
     def head(self, request: Request, sink: Sink) -> Reply:
@@ -72,7 +79,7 @@ class ObjectCalls:
         headers = _headers(bucket, request.key, stored)
         start, end = 0, stored.size_bytes
         if (number := request.query.get("partNumber")) is not None:
-            start, end, count = _part(bucket, stored, number)
+            start, end, count = _part(bucket, request.key, stored, number)
             headers += count
         partial = end - start < stored.size_bytes
         if partial:
@@ -96,6 +103,19 @@ class ObjectCalls:
         """Answer DeleteObject."""
         self.destination(request).delete(request.raw_key)
         return self._replies.empty(204)
+
+    def get_tags(self, request: Request, sink: Sink) -> Reply:
+        """Answer GetObjectTagging."""
+        bucket, _ = self._existing(request)
+        return self._replies.document(tagging(worn_by(bucket, request.key).tags))
+
+    def put_tags(self, request: Request, sink: Sink) -> Reply:
+        """Answer PutObjectTagging."""
+        destination = self.destination(request)
+        if destination.worn is not None:
+            now = worn_by(destination, request.key)
+            destination.worn[request.key] = now._replace(tags=read_tags(bytes(sink.kept)))
+        return self._replies.empty(200)
 
     def destination(self, request: Request) -> DestinationBucket:
         """Return the bucket that a request writes to.
@@ -133,6 +153,13 @@ class ObjectCalls:
             raise _precondition("x-amz-copy-source-If-Match")
         return Origin(name, stored)
 
+    def part_etag(self, origin: Origin, start: int, end: int) -> bytes:
+        """Return the ETag of a part that is copied."""
+        content, key = self._content(origin)
+        if content is not None:
+            return content.part_etag(key, start, end)
+        return hashlib.md5(b"%b %d %d" % (origin.stored.etag, start, end)).hexdigest().encode()
+
     def bucket(self, name: bytes) -> SourceBucket | DestinationBucket:
         """Return a bucket to read.
 
@@ -162,12 +189,21 @@ class ObjectCalls:
         self, bucket: Bucket, key: bytes, stored: Stored, start: int, end: int
     ) -> Iterator[bytes]:
         if isinstance(bucket, SourceBucket):
-            return bucket.content.read(key, start, end)
+            return bucket.content_of(key).read(key, start, end)
         origin_bucket, _, origin_key = unquoted(stored.origin).partition(b"/")
         source = self._buckets.source(origin_bucket)
         if source is None:
             raise S3Error(405, "MethodNotAllowed", "Bytes that were uploaded are not kept.")
-        return source.content.read(origin_key, start, end)
+        return source.content_of(origin_key).read(origin_key, start, end)
+
+    def _copied_etag(self, origin: Origin) -> bytes:
+        content, key = self._content(origin)
+        return origin.stored.etag[:32] if content is None else content.copied_etag(key)
+
+    def _content(self, origin: Origin) -> tuple[Content | None, bytes]:
+        name, _, key = unquoted(origin.name).partition(b"/")
+        source = self._buckets.source(name)
+        return None if source is None else source.content_of(key), key
 
 
 def no_such_bucket() -> S3Error:
@@ -208,10 +244,12 @@ def _check_match(request: Request, stored: Stored) -> None:
         raise _precondition("If-Match")
 
 
-def _headers(bucket: Bucket, key: bytes, stored: Stored) -> bytes:
-    return b'Last-Modified: %b\r\nETag: "%b"\r\nContent-Type: application/octet-stream\r\n' % (
+def _headers(bucket: SourceBucket | DestinationBucket, key: bytes, stored: Stored) -> bytes:
+    worn = head_lines(worn_by(bucket, key)) or b"Content-Type: application/octet-stream\r\n"
+    return b'Last-Modified: %b\r\nETag: "%b"\r\n%b' % (
         bucket.modified_http(key),
         stored.etag,
+        worn,
     )
 
 
@@ -226,12 +264,13 @@ def _range(match: re.Match[bytes], size_bytes: int) -> tuple[int, int]:
     return start, end
 
 
-def _part(bucket: Bucket, stored: Stored, number: str) -> tuple[int, int, bytes]:
-    parts = bucket.content.parts if isinstance(bucket, SourceBucket) else 0
+def _part(bucket: Bucket, key: bytes, stored: Stored, number: str) -> tuple[int, int, bytes]:
+    content = bucket.content_of(key) if isinstance(bucket, SourceBucket) else None
+    parts = content.parts if content is not None else 0
     if not number.isdecimal() or not 1 <= int(number) <= max(1, parts):
         raise S3Error(416, "InvalidPartNumber", "The requested partnumber is not satisfiable")
-    if not parts or not isinstance(bucket, SourceBucket):
+    if not parts or content is None:
         return 0, stored.size_bytes, b""
-    start = (int(number) - 1) * bucket.content.part_bytes
-    end = min(start + bucket.content.part_bytes, stored.size_bytes)
+    start = (int(number) - 1) * content.part_bytes
+    end = min(start + content.part_bytes, stored.size_bytes)
     return start, end, b"x-amz-mp-parts-count: %d\r\n" % parts

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from benchmarks.simulator.caller import Caller
-from benchmarks.simulator.config import SimulatorConfig, Verification
+from benchmarks.simulator.config import Audit, SimulatorConfig, Verification
 
 _ROOT: Final = Path(__file__).parents[2]
 _END_S: Final = 10.0
@@ -97,6 +97,26 @@ class Simulator:
             destination_prefix=destination_prefix,
         )
         return Verification(**{**result, "examples": tuple(result["examples"])})
+
+    def audit(
+        self,
+        source_bucket: str,
+        source_prefix: str,
+        destination_bucket: str,
+        destination_prefix: str,
+    ) -> Audit:
+        """Judge each object that a destination bucket holds, as a copy of a source prefix.
+
+        Takes some 20 microseconds for each key, in which the simulator answers nothing else.
+        """
+        result = self._caller.call(
+            "audit",
+            source=source_bucket,
+            source_prefix=source_prefix,
+            destination=destination_bucket,
+            destination_prefix=destination_prefix,
+        )
+        return Audit(**{**result, "right": frozenset(result["right"])})
 
 
 @contextmanager

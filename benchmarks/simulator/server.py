@@ -224,7 +224,7 @@ class Connection:
             # Copies are: no sink is made for them.
             self._answer(request, _NO_BODY)
             return
-        body = Sink(keep=request.method == b"POST")
+        body = Sink(keep=request.method == b"POST" or request.raw_query.startswith(b"tagging"))
         self._decoder = decoder(request, body)
         if self._decoder is None:
             self._answer(request, body)

@@ -9,6 +9,7 @@ from benchmarks.simulator import listing
 from benchmarks.simulator.bodies import Sink
 from benchmarks.simulator.buckets import Buckets
 from benchmarks.simulator.messages import Replies, Reply, Request, S3Error
+from benchmarks.simulator.mixed import source_bucket
 from benchmarks.simulator.multipart_calls import MultipartCalls
 from benchmarks.simulator.object_calls import ObjectCalls, no_such_bucket
 from benchmarks.simulator.uploads import Uploads
@@ -19,7 +20,6 @@ _NOTHING_TO_SAY: Final[Mapping[str, bytes]] = {
     "GetBucketLocation": b"<LocationConstraint/>",
     "GetBucketVersioning": b"<VersioningConfiguration/>",
     "GetBucketAccelerateConfiguration": b"<AccelerateConfiguration/>",
-    "GetObjectTagging": b"<Tagging><TagSet/></Tagging>",
     "GetBucketAcl": b"<AccessControlPolicy><Owner><ID>simulator</ID></Owner>"
     b"<AccessControlList/></AccessControlPolicy>",
     "GetObjectAcl": b"<AccessControlPolicy><Owner><ID>simulator</ID></Owner>"
@@ -37,7 +37,6 @@ _TAKEN_AND_FORGOTTEN: Final[Mapping[str, int]] = {
     "DeleteBucket": 204,
     "HeadBucket": 200,
     "PutObjectAcl": 200,
-    "PutObjectTagging": 200,
 }
 
 
@@ -51,7 +50,7 @@ class Service:
     """
 
     def __init__(self) -> None:
-        self.buckets = Buckets()
+        self.buckets = Buckets(source_bucket)
         self.uploads = Uploads()
         self.replies = Replies()
         self._handlers = self._all_handlers()
@@ -87,6 +86,8 @@ class Service:
             "HeadObject": objects.head,
             "GetObject": objects.get,
             "DeleteObject": objects.delete,
+            "GetObjectTagging": objects.get_tags,
+            "PutObjectTagging": objects.put_tags,
             "CreateMultipartUpload": multipart.create,
             "UploadPart": multipart.put_part,
             "UploadPartCopy": multipart.copy_part,

@@ -6,9 +6,12 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import chain, groupby, repeat
 from typing import Final
 
-from benchmarks.simulator.buckets import UPLOADED, Stored
+from benchmarks.simulator.buckets import UPLOADED, Stored, Worn
+from benchmarks.simulator.content import parts_etag
 from benchmarks.simulator.messages import S3Error
 
 # An object of parts from several places: nothing that a copy should have made.
@@ -44,6 +47,8 @@ class Upload:
 
     bucket: bytes
     raw_key: bytes
+    worn: Worn
+    initiated: datetime = field(default_factory=lambda: datetime.now(UTC))
     parts: dict[int, Part] = field(default_factory=dict)
 
     def complete(self, document: bytes) -> Stored:
@@ -69,11 +74,11 @@ class Uploads:
         self._open: dict[str, Upload] = {}
         self._created = 0
 
-    def create(self, bucket: bytes, raw_key: bytes) -> str:
+    def create(self, bucket: bytes, raw_key: bytes, worn: Worn) -> str:
         """Open an upload; return its id."""
         self._created += 1
         upload_id = hashlib.md5(b"%d" % self._created).hexdigest()
-        self._open[upload_id] = Upload(bucket, raw_key)
+        self._open[upload_id] = Upload(bucket, raw_key, worn)
         return upload_id
 
     def get(self, upload_id: str) -> Upload:
@@ -103,6 +108,18 @@ class Uploads:
         return len(self._open)
 
 
+def layout_of(origin: bytes) -> list[int] | None:
+    """Return the sizes of an uploaded object's parts, none for one of a single request.
+
+    Returns:
+        None where the bytes did not come through the client.
+    """
+    if not origin.startswith(UPLOADED):
+        return None
+    runs = [run.split(b"x") for run in origin[1:].split(b"+") if run]
+    return list(chain.from_iterable(repeat(int(size), int(count)) for size, count in runs))
+
+
 def _chosen(document: bytes) -> Sequence[tuple[int, bytes]]:
     found = [(_NUMBER.search(part), _ETAG.search(part)) for part in _PART.findall(document)]
     pairs = [(int(number[1]), etag[1]) for number, etag in found if number and etag]
@@ -112,8 +129,7 @@ def _chosen(document: bytes) -> Sequence[tuple[int, bytes]]:
 
 
 def _joined(parts: Sequence[Part]) -> Stored:
-    digests = b"".join(bytes.fromhex(part.etag.decode()) for part in parts)
-    etag = b"%b-%d" % (hashlib.md5(digests).hexdigest().encode(), len(parts))
+    etag = parts_etag([part.etag for part in parts])
     return Stored(etag, sum(part.size_bytes for part in parts), _origin(parts))
 
 
@@ -121,7 +137,14 @@ def _origin(parts: Sequence[Part]) -> bytes:
     first = parts[0].origin
     if any(part.origin != first for part in parts):
         return _MIXED
-    return first if first == UPLOADED or _covers(parts) else _MIXED
+    if first == UPLOADED:
+        return UPLOADED + _layout(part.size_bytes for part in parts)
+    return first if _covers(parts) else _MIXED
+
+
+def _layout(sizes_bytes: Iterable[int]) -> bytes:
+    runs = ((size_bytes, len(list(run))) for size_bytes, run in groupby(sizes_bytes))
+    return b"+".join(b"%dx%d" % run for run in runs)
 
 
 def _covers(parts: Iterable[Part]) -> bool:
