@@ -11,6 +11,9 @@ PYTEST_ARGS ?=
 LOCK_ARGS ?=
 # Further arguments for the demo.
 DEMO_ARGS ?=
+# Seconds for each target of `make fuzz`, and the targets.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= http xml listing answers text
 # Further arguments for the benchmarks, such as `make bench BENCH_ARGS='--contender async-s3copy s5cmd'`.
 BENCH_ARGS ?=
 
@@ -35,11 +38,13 @@ PY_B := .venv-b/bin/python
 PY_DEMO := .venv-demo/bin/python
 PY_DOCS := .venv-docs/bin/python
 PY_BENCH := .venv-bench/bin/python
+PY_FUZZ := .venv-fuzz/bin/python
 # What is linted and type-checked: whichever of these folders exist.
 CODE := $(wildcard src tests benchmarks examples)
 # Two workers per core of a small machine, for the tests also wait for servers and other processes; a
-# file's tests stay together, so a worker reuses its servers.
-PYTEST := -m pytest tests -n 4 --dist loadfile
+# file's tests stay together, so a worker reuses its servers; in the order of their names, because
+# the long ones (Airflow, chaos) have few tests and would otherwise come last.
+PYTEST := -m pytest tests -n 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## Show the targets
@@ -68,6 +73,22 @@ test-stack-b: .venv-b/.installed ## The tests marked stack_b, on the newest aiob
 test-airflow: .venv/.installed .venv-b/.installed ## Copies in a whole Airflow: users, timeouts, kills; ten minutes
 	$(PY) -m pytest tests/airflow_full.py $(PYTEST_ARGS)
 	$(PY_B) -m pytest tests/test_airflow_e2e.py $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: .venv-fuzz/.installed ## Search for bytes that break a parser, by what they reach in the code
+	@for target in $(FUZZ_TARGETS); do \
+		$(PY_FUZZ) -m tests.fuzz_run "$$target" $(FUZZ_SECONDS); \
+	done
+
+.PHONY: test-chaos
+test-chaos: .venv/.installed ## Long copies through faults: both clients, relay, kills, cancelled twice; half an hour
+	ASYNC_S3COPY_CHAOS_FEWER=20000 $(PY) -m pytest tests/test_chaos_boto.py tests/test_chaos_relay.py $(PYTEST_ARGS)
+	$(PY) -m pytest tests/chaos_full.py $(PYTEST_ARGS)
+	$(PY) -m pytest -n 2 tests/cancel_twice_full.py $(PYTEST_ARGS)
+
+.PHONY: test-soak
+test-soak: .venv/.installed ## A million objects through faults: memory and descriptors stay flat; ten minutes
+	$(PY) -m pytest -s tests/soak.py $(PYTEST_ARGS)
 
 .PHONY: test-wheel
 test-wheel: build ## The built wheel, installed alone, imports and answers
@@ -153,6 +174,9 @@ endef
 .venv-demo/.installed: requirements/demo.txt pyproject.toml .bootstrap/.installed
 	$(call install,.venv-demo,requirements/demo.txt)
 
+.venv-fuzz/.installed: requirements/fuzz.txt pyproject.toml .bootstrap/.installed
+	$(call install,.venv-fuzz,requirements/fuzz.txt)
+
 .venv-docs/.installed: requirements/docs.txt pyproject.toml .bootstrap/.installed
 	$(call install,.venv-docs,requirements/docs.txt)
 
@@ -176,6 +200,7 @@ lock: .bootstrap/.installed ## Resolve requirements/*.txt anew from pyproject.to
 	$(COMPILE) --extra aioboto3 --extra airflow --extra cli --extra demo --group build --group test --group lint -o requirements/test.txt
 	$(COMPILE) --extra airflow --extra cli --group build --group test --group stack-b -o requirements/stack-b.txt
 	$(COMPILE) --extra aioboto3 --extra cli --extra demo --group build -o requirements/demo.txt
+	$(COMPILE) --group build --group fuzz -o requirements/fuzz.txt
 	$(COMPILE) --group build --group docs -o requirements/docs.txt
 	$(COMPILE) --extra aioboto3 --extra cli --extra demo --group build --group bench -o requirements/bench.txt
 	$(COMPILE:pyproject.toml=) --group bench-aws -o requirements/bench-aws.txt
