@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
+from types import ModuleType
 from typing import Any, Final
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_s3copy import ObjectRejectedError, S3CopyError, S3Error
+from async_s3copy.engine import checksums
 from async_s3copy.engine.checksums import checksum, computable, running
 from async_s3copy.engine.etags import plan_way
 from async_s3copy.engine.fidelity import Fidelity
@@ -477,3 +480,42 @@ def test_checksums_are_those_of_the_algorithms(pieces: list[bytes]) -> None:
         assert begun.value() == checksum(algorithm, data) == value
     assert checksum("MD4", data) is None
     assert not computable("MD4")
+
+
+def crc(polynomial: int, width: int) -> Callable[[bytes, int], int]:
+    """Return a reflected cyclic redundancy check, bit by bit, that can be continued."""
+    ones = (1 << width) - 1
+
+    def check(data: bytes, previous: int = 0) -> int:
+        value = previous ^ ones
+        for byte in data:
+            value ^= byte
+            for _ in range(8):
+                value = value >> 1 ^ (polynomial if value & 1 else 0)
+        return value ^ ones
+
+    return check
+
+
+@pytest.mark.parametrize("has_64", [True, False])
+def test_the_common_runtime_adds_what_it_has(has_64: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where ``awscrt`` is installed, its checksums are S3's: the catalogue's check values."""
+    runtime = ModuleType("awscrt.checksums")
+    runtime.crc32c = crc(0x82F63B78, 32)  # type: ignore[attr-defined]
+    if has_64:
+        runtime.crc64nvme = crc(0x9A6C9329AC4BC9B5, 64)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "awscrt", ModuleType("awscrt"))
+    monkeypatch.setitem(sys.modules, "awscrt.checksums", runtime)
+    values = {}
+    for name, maker in checksums._of_the_common_runtime().items():
+        begun = maker()
+        begun.update(b"1234")
+        begun.update(b"56789")
+        values[name] = base64.b64decode(begun.value()).hex()
+    assert values == {"CRC32C": "e3069283"} | ({"CRC64NVME": "ae8b14860a799888"} if has_64 else {})
+
+
+def test_without_the_common_runtime_those_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing package is no error: what it would compute is left to S3."""
+    monkeypatch.setitem(sys.modules, "awscrt.checksums", None)
+    assert checksums._of_the_common_runtime() == {}
