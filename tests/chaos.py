@@ -56,6 +56,7 @@ SECRET_KEY: Final = "chaos-secret"
 DESTINATION: Final = "dst-worn-chaos"
 LANDING: Final = "landing/here/"
 RELAY_PART: Final = 64 << 10
+_MANY_REQUESTS: Final = 1_500
 # The kinds that can strike nearly any call; the others need a copy or an upload.
 COMMON: Final = frozenset(
     (Delay, ResetBefore, ResetAfter, TruncatedBody, Status, OkThenBroken, Drip)
@@ -252,7 +253,8 @@ class Verdict:
     def assert_stormy(self) -> None:
         """Faults of nearly all kinds that can strike anywhere did, as often as was asked for."""
         missing = COMMON - {type(fault) for fault in self.faults}
-        assert len(missing) <= 2, f"never injected: {missing}"
+        # A short run meets few of them.
+        assert len(missing) <= 2 or self.requests < _MANY_REQUESTS, f"never injected: {missing}"
         assert self.faults.total() > self.requests * self.rate / 2
         assert self.metrics.requests_retried > 0
 

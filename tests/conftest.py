@@ -54,10 +54,14 @@ BUILTIN_HANDLERS[:] = [
 SERVERS: Final = frozenset(("seaweedfs", "moto", "server"))
 WIRE_ON_STACK_B: Final = (
     "test_account_sources",
-    "test_accounts",
     "test_airflow_connections",
-    "test_fidelity",
     "test_manners",
+)
+# Long ones, whose reference client is the newest one's.
+BOTO_ON_STACK_B: Final = (
+    "test_accounts",
+    "test_fidelity",
+    "test_hostile_keys",
 )
 # They do not copy through the library, give the client themselves, or are about something else.
 NOT_BY_CLIENT: Final = (
@@ -68,7 +72,10 @@ NOT_BY_CLIENT: Final = (
     "test_cli_demo",
     "test_docs",
     "test_fault_proxy",
+    "test_leaks",
     "test_listing_real",
+    "test_overwrite",
+    "test_source_changed",
     "test_testing_seaweedfs",
 )
 
@@ -87,8 +94,9 @@ def _choices(module: str) -> tuple[str, ...]:
     What the newest aiobotocore changes is the reference client, and what the wire learns from it.
     """
     both = get_args(ClientChoice)[1:]
-    newest = importlib.util.find_spec("aioboto3") is None
-    return ("boto",) if newest and module not in WIRE_ON_STACK_B else both
+    if importlib.util.find_spec("aioboto3") is None:
+        return both if module in WIRE_ON_STACK_B else ("boto",)
+    return ("wire",) if module in BOTO_ON_STACK_B else both
 
 
 @pytest.fixture(autouse=True)

@@ -30,8 +30,6 @@ from tests.airflow_tasks import StateStore, copy_task, execute
 from tests.real import LARGE, PART, Place
 from tests.support import Buckets, S3Server, list_open_uploads, make_buckets, seed
 
-pytestmark = pytest.mark.stack_b
-
 SMALL: Final = {f"p/{number:02}": b"%d" % number for number in range(20)}
 # The requests for parts of the large object, and for half of the small ones.
 PARTS: Final = r"PUT /dst-[^/]*/q/large\?.*partNumber="

@@ -42,7 +42,7 @@ from tests.support import open_client, seed
 
 pytestmark = pytest.mark.timeout(300)
 
-COUNT = 800
+COUNT = 400
 ADMIN = Identity.generate("admin", "Admin")
 WRITES = ("CopyObject", "PutObject", "CompleteMultipartUpload")
 COURSES = {

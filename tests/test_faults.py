@@ -14,8 +14,6 @@ from tests.fault_server import Answer, Call, FaultServer, Handler, run_fault_ser
 from tests.real import LARGE, PART, quick, session_of
 from tests.support import REGION
 
-pytestmark = pytest.mark.stack_b
-
 SOURCE, DESTINATION = "source-bucket", "destination-bucket"
 BODY: Final = b"b" * LARGE
 

@@ -22,8 +22,6 @@ from async_s3copy import (
 from tests.real import LARGE, Place, place_on, quick
 from tests.support import S3Server, list_open_uploads, seed
 
-pytestmark = pytest.mark.stack_b
-
 PHASES: Final = ("VALIDATING", "COPYING", "listed", "first part", "third part", "finished one")
 LOOPS: Final = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 

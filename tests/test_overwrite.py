@@ -12,8 +12,6 @@ from tests.fault_server import run_fault_server
 from tests.real import LARGE, WAYS, Place, Watch, by_way, place_on, quick, session_of
 from tests.support import REGION, S3Server, list_open_uploads, seed
 
-pytestmark = pytest.mark.stack_b
-
 NEW = {f"k{number:02}": b"new %d" % number for number in range(24)}
 OLD = dict.fromkeys(list(NEW)[::3], b"old")
 
