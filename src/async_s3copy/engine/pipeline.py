@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, Protocol, TypeAlias
 
 from async_s3copy.engine.batches import Batch, BatchQueue, batches
 from async_s3copy.engine.lister import Lister
@@ -19,6 +20,9 @@ from async_s3copy.s3.listed import size_of
 from async_s3copy.s3.values import ListPage, VersionPage
 
 _MANY_PERMITS: Final = 32
+
+Stop: TypeAlias = Callable[[], None]
+"""Cancels listing and workers together."""
 
 
 async def copy_listed(
@@ -44,12 +48,47 @@ async def copy_listed(
     """
     workers = workers_for(transfer.options.max_concurrent_requests)
     pipeline = _Pipeline(transfer, batch_size, workers)
+    await run_stages(transfer, pipeline, partial(pipeline.list, page), workers)
+
+
+class Stages(Protocol):
+    """The two ends of a queue.
+
+    Attributes:
+        listing_error: Why the listing broke off; ``None`` where it did not.
+    """
+
+    listing_error: S3CopyError | None
+
+    async def work(self, number: int, stop: Stop) -> None:
+        """Empty the queue, as one worker of many."""
+        ...
+
+
+async def run_stages(
+    transfer: Transfer,
+    stages: Stages,
+    fill: Callable[[Stop], Coroutine[Any, Any, None]],
+    workers: int,
+) -> None:
+    """Run both ends of a queue to the end, and note that everything has been taken.
+
+    Args:
+        transfer: The operation's shared state.
+        stages: Has the workers, and tells how the listing ended.
+        fill: Lists into the queue; like a worker, it is given what cancels all.
+        workers: How many workers there are.
+
+    Raises:
+        S3Error: The listing broke off.
+        RunEndingError: No object would fare better than the one that met it.
+    """
     async with task_group() as group:
-        group.start_soon(pipeline.list, page, group.cancel_scope.cancel)
+        group.start_soon(fill, group.cancel_scope.cancel)
         for number in range(workers):
-            group.start_soon(pipeline.work, number, group.cancel_scope.cancel)
-    if pipeline.listing_error is not None:
-        raise pipeline.listing_error
+            group.start_soon(stages.work, number, group.cancel_scope.cancel)
+    if stages.listing_error is not None:
+        raise stages.listing_error
     if not group.cancel_scope.cancel_called:
         transfer.journal.all_taken()
 
@@ -87,7 +126,7 @@ class _Pipeline:
         self._journal.watch(self._in_hand)
         self.listing_error: S3CopyError | None = None
 
-    async def list(self, page: ListPage | VersionPage | None, stop: Callable[[], None]) -> None:
+    async def list(self, page: ListPage | VersionPage | None, stop: Stop) -> None:
         try:
             await self._queue_unfinished(stop)
             if isinstance(page, ListPage):
@@ -112,7 +151,7 @@ class _Pipeline:
             restarted=self._restarted,
         )
 
-    async def _queue_unfinished(self, stop: Callable[[], None]) -> None:
+    async def _queue_unfinished(self, stop: Stop) -> None:
         found = await read_anew(self._transfer, self._journal.unfinished)
         objects = [each for each in found if isinstance(each, S3Object)]
         for failed in found:
@@ -149,14 +188,14 @@ class _Pipeline:
             return self._transfer.options.max_concurrent_listings
         return 1 if self._queue.half_full else running
 
-    async def work(self, number: int, stop: Callable[[], None]) -> None:
+    async def work(self, number: int, stop: Stop) -> None:
         while (item := await self._queue.take()) is not None:
             self._working[number] = item
             outcome = await self._copier.copy(item)
             self._working[number] = None
             self._finish(outcome, stop)
 
-    def _finish(self, outcome: Outcome, stop: Callable[[], None]) -> None:
+    def _finish(self, outcome: Outcome, stop: Stop) -> None:
         self._journal.finished(outcome)
         self._transfer.recorder.finished(outcome)
         if isinstance(outcome, Failed) and self._transfer.options.fail_fast:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from async_s3copy.engine.batches import Batch, BatchQueue
 from async_s3copy.engine.budget import ByteBudget
-from async_s3copy.engine.pipeline import workers_for
+from async_s3copy.engine.pipeline import Stop, run_stages, workers_for
 from async_s3copy.engine.spans import Span
-from async_s3copy.engine.tasks import task_group
 from async_s3copy.engine.transfer import Transfer
 from async_s3copy.engine.unfinished import CLOCKS_APART, target_of, unread
 from async_s3copy.engine.versions.arrivals import Arrivals
@@ -42,14 +42,7 @@ async def copy_histories(transfer: Transfer, page: VersionPage | None, *, batch_
     """
     workers = workers_for(transfer.options.max_concurrent_requests)
     pipeline = _HistoryPipeline(transfer, batch_size, workers)
-    async with task_group() as group:
-        group.start_soon(pipeline.list, page, group.cancel_scope.cancel)
-        for number in range(workers):
-            group.start_soon(pipeline.work, number, group.cancel_scope.cancel)
-    if pipeline.listing_error is not None:
-        raise pipeline.listing_error
-    if not group.cancel_scope.cancel_called:
-        transfer.journal.all_taken()
+    await run_stages(transfer, pipeline, partial(pipeline.list, page), workers)
 
 
 class _HistoryPipeline:
@@ -74,7 +67,7 @@ class _HistoryPipeline:
         started = self._transfer.recorder.earlier().start_time
         return Arrivals(self._transfer, started - CLOCKS_APART)
 
-    async def list(self, page: VersionPage | None, stop: Callable[[], None]) -> None:
+    async def list(self, page: VersionPage | None, stop: Stop) -> None:
         try:
             await self._queue_unfinished(stop)
             if page is not None:
@@ -87,7 +80,7 @@ class _HistoryPipeline:
         finally:
             self._queue.close()
 
-    async def _queue_unfinished(self, stop: Callable[[], None]) -> None:
+    async def _queue_unfinished(self, stop: Stop) -> None:
         for key in self._journal.unfinished:
             try:
                 found = await key_versions(
@@ -127,7 +120,7 @@ class _HistoryPipeline:
         yield from (each.key for each in self._queue.current)
         yield from (each.key for each in self._working if each is not None)
 
-    async def work(self, number: int, stop: Callable[[], None]) -> None:
+    async def work(self, number: int, stop: Stop) -> None:
         while (history := await self._queue.take()) is not None:
             self._working[number] = history
             outcomes = await self._copier.copy(history)
@@ -135,7 +128,7 @@ class _HistoryPipeline:
             self._finish(outcomes, stop)
             self._held.release(_held([history]))
 
-    def _finish(self, outcomes: Sequence[Outcome], stop: Callable[[], None]) -> None:
+    def _finish(self, outcomes: Sequence[Outcome], stop: Stop) -> None:
         """Account for all versions of a key at once: a checkpoint knows of keys only."""
         for outcome in outcomes:
             self._transfer.recorder.finished(outcome)
