@@ -214,7 +214,8 @@ def as_execution_timeout(task: S3CopyOperator | None = None) -> AbstractContextM
 
 
 def as_python(task: S3CopyOperator) -> AbstractContextManager[Any]:
-    """Handle SIGINT as Python does."""
+    """Handle SIGINT as Python does, also where the tests run in the background of a shell."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return nullcontext()
 
 
