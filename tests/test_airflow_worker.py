@@ -171,7 +171,9 @@ def test_a_timeout_ends_the_copy_and_the_next_try_goes_on(world: World) -> None:
 @contextmanager
 def handlers_restored() -> Iterator[None]:
     """Put the handlers of signals back that a test changes."""
-    before = {each: signal.getsignal(each) for each in (signal.SIGALRM, signal.SIGTERM)}
+    before = {
+        each: signal.getsignal(each) for each in (signal.SIGALRM, signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
